@@ -1,0 +1,2 @@
+//! Kernel.
+#![no_std]

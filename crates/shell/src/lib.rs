@@ -1,0 +1,3 @@
+//! shell.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Harness.
+#![forbid(unsafe_code)]
