@@ -1,2 +1,2 @@
 //! Kernel.
-fn main(){}
+fn main() {}

@@ -1,0 +1,60 @@
+//! What the shell needs of the machine below it, and of a test that stands in for one.
+
+use core::fmt;
+use governance::time::Now;
+
+/// The machine under a shell: console, clocks, files, power.
+///
+/// The shell writes text with `\n` line ends through [`fmt::Write`]; the machine adds what its line needs.
+pub trait System: fmt::Write {
+    /// Reads both clocks.
+    fn now(&mut self) -> Now;
+
+    /// The `index`th file of the ramdisk in the order in which it was packed, or `None` past the last.
+    fn file(&self, index: usize) -> Option<File>;
+
+    /// Whether Ctrl-C has arrived since the last call. A command that runs long asks now and then.
+    fn interrupted(&mut self) -> bool;
+
+    /// Calls `line` with each line of the kernel's log, oldest first, without line ends.
+    fn log_lines(&self, line: &mut dyn FnMut(&str));
+
+    /// Calls `pool` with each static pool of memory, in a fixed order.
+    fn memory_pools(&self, pool: &mut dyn FnMut(MemoryPool));
+
+    /// Facts about the machine for `version` and the banner.
+    fn machine(&self) -> MachineInfo;
+}
+
+/// A file of the ramdisk. Its content lives as long as the machine.
+#[derive(Clone, Copy, Debug)]
+pub struct File {
+    /// The name, without directories.
+    pub name: &'static str,
+    /// The content.
+    pub content: &'static [u8],
+}
+
+/// A static pool of memory and how much of it is in use.
+#[derive(Clone, Copy, Debug)]
+pub struct MemoryPool {
+    /// What the pool is for, for example `stack` or `serial input`.
+    pub name: &'static str,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// The bytes in use, where the machine can tell.
+    pub used_bytes: Option<u64>,
+}
+
+/// Facts about the machine.
+#[derive(Clone, Copy, Debug)]
+pub struct MachineInfo {
+    /// How the kernel was started, for example `PVH` or `BIOS`.
+    pub boot: &'static str,
+    /// The processor's brand string, or its vendor.
+    pub processor: &'static str,
+    /// Memory that the firmware reported as usable, in bytes.
+    pub memory_bytes: u64,
+    /// The measured rate of the time-stamp counter in Hz.
+    pub clock_hz: u64,
+}
