@@ -1,7 +1,18 @@
 //! The engine of Weir: rate limits, and one way for a request through them.
 //!
 //! `no_std`, no heap, no statics, no locks, no clock: a caller owns the memory and passes the time.
+//! [`governor::Governor`] is the whole; [`rate_limiter::RateLimiter`] can be used by itself.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod config;
+pub mod decision;
+pub mod governor;
+pub mod limit;
+pub mod rate_limiter;
+pub mod request;
+pub mod routes;
+pub mod scope;
+pub mod text;
 pub mod time;
+pub mod units;

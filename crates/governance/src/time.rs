@@ -167,7 +167,8 @@ impl CivilDate {
     }
 
     fn days_in_month(self) -> u8 {
-        let leap = self.year % 4 == 0 && (self.year % 100 != 0 || self.year % 400 == 0);
+        let leap =
+            self.year.is_multiple_of(4) && (!self.year.is_multiple_of(100) || self.year.is_multiple_of(400));
         match self.month {
             2 => 28 + u8::from(leap),
             4 | 6 | 9 | 11 => 30,
@@ -218,8 +219,13 @@ mod tests {
 
     /// A calendar that only knows how to go to the next day.
     fn next_day(date: CivilDate) -> CivilDate {
-        let february =
-            if date.year % 400 == 0 || (date.year % 4 == 0 && date.year % 100 != 0) { 29 } else { 28 };
+        let february = if date.year.is_multiple_of(400)
+            || (date.year.is_multiple_of(4) && !date.year.is_multiple_of(100))
+        {
+            29
+        } else {
+            28
+        };
         let days = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][usize::from(date.month - 1)];
         if date.day < days {
             CivilDate { day: date.day + 1, ..date }

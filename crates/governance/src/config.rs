@@ -1,0 +1,288 @@
+//! What is configured: limits, routes and identity, checked together and applied at once.
+
+use crate::limit::{LimitSpec, Quoted};
+use crate::rate_limiter::{LIMITS_MAX, LimitClass, LimitError};
+use crate::routes::Routes;
+use crate::scope::{NAME_BYTES_MAX, NameRef, ScopeError};
+use crate::text::Text;
+use core::fmt;
+use core::net::IpAddr;
+
+/// How many headers can name the actor.
+pub const ACTOR_HEADERS_MAX: usize = 8;
+/// The longest chain of proxies that can be trusted.
+pub const TRUSTED_HOPS_MAX: u8 = 32;
+
+/// The name of a header field.
+pub type HeaderName = Text<NAME_BYTES_MAX>;
+
+/// How the client of a request is told from its headers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    actor_headers: [HeaderName; ACTOR_HEADERS_MAX],
+    session_header: HeaderName,
+    /// How many proxies may have appended to `X-Forwarded-For`.
+    pub trusted_hops: u8,
+}
+
+/// Why a part of `[identity]` was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdentityError {
+    /// There are [`ACTOR_HEADERS_MAX`] actor headers already.
+    HeadersFull,
+    /// The name cannot be a header field's.
+    HeaderName,
+    /// More hops than [`TRUSTED_HOPS_MAX`], or fewer than 0.
+    TrustedHops,
+}
+
+impl fmt::Display for IdentityError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::HeadersFull => write!(f, "at most {ACTOR_HEADERS_MAX} actor headers are allowed"),
+            Self::HeaderName => write!(
+                f,
+                "expected the name of a header field, 1 to {NAME_BYTES_MAX} letters, digits or any of !#$%&'*+-.^_`|~"
+            ),
+            Self::TrustedHops => write!(f, "expected a whole number from 0 to {TRUSTED_HOPS_MAX}"),
+        }
+    }
+}
+
+impl core::error::Error for IdentityError {}
+
+/// Who a request comes from, as far as its headers and its peer tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Identified<'a> {
+    /// The actor that the first of the actor headers names.
+    pub actor: Option<NameRef<'a>>,
+    /// The session.
+    pub session: Option<NameRef<'a>>,
+    /// The address of the client, or of the last proxy that is not trusted.
+    pub ip: Option<IpAddr>,
+}
+
+impl Identity {
+    /// The headers that name the actor, the first one that is there counts.
+    pub fn actor_headers(&self) -> impl Iterator<Item = &str> {
+        self.actor_headers.iter().take_while(|name| !name.is_empty()).map(Text::as_str)
+    }
+
+    /// The header that names the session, if there is one.
+    #[must_use]
+    pub fn session_header(&self) -> Option<&str> {
+        (!self.session_header.is_empty()).then(|| self.session_header.as_str())
+    }
+
+    /// Adds an actor header behind those there are.
+    ///
+    /// # Errors
+    /// [`IdentityError::HeadersFull`] or [`IdentityError::HeaderName`].
+    pub fn add_actor_header(&mut self, name: &str) -> Result<(), IdentityError> {
+        let name = header_name(name)?;
+        let place =
+            self.actor_headers.iter_mut().find(|place| place.is_empty()).ok_or(IdentityError::HeadersFull)?;
+        *place = name;
+        Ok(())
+    }
+
+    /// Forgets the actor headers.
+    pub fn clear_actor_headers(&mut self) {
+        self.actor_headers = Default::default();
+    }
+
+    /// Sets the session header.
+    ///
+    /// # Errors
+    /// [`IdentityError::HeaderName`].
+    pub fn set_session_header(&mut self, name: &str) -> Result<(), IdentityError> {
+        self.session_header = header_name(name)?;
+        Ok(())
+    }
+
+    /// Tells who a request comes from. `header` gives the value of a header field by its name, in any case.
+    ///
+    /// Of `X-Forwarded-For` the entry counts that the outermost trusted proxy has appended: with one trusted hop the
+    /// last, with two the one before it. With none, or where the entry is missing, the peer's address counts.
+    ///
+    /// # Errors
+    /// [`ScopeError`] if a header that counts holds an empty or too long name, or no address.
+    pub fn identify<'a>(
+        &self,
+        peer: Option<IpAddr>,
+        header: impl Fn(&str) -> Option<&'a str>,
+    ) -> Result<Identified<'a>, ScopeError> {
+        let named = |name: &str| header(name).map(|value| NameRef::new(value.trim())).transpose();
+        let actor = self.actor_headers().find_map(|name| named(name).transpose()).transpose()?;
+        let session = self.session_header().map(named).transpose()?.flatten();
+        let hops = usize::from(self.trusted_hops);
+        let forwarded = hops.checked_sub(1).and_then(|from_right| {
+            header("X-Forwarded-For").and_then(|chain| chain.rsplit(',').nth(from_right))
+        });
+        let ip = match forwarded {
+            Some(address) => Some(address.trim().parse().map_err(|_| ScopeError::NotAnAddress)?),
+            None => peer,
+        };
+        Ok(Identified { actor, session, ip })
+    }
+}
+
+fn header_name(name: &str) -> Result<HeaderName, IdentityError> {
+    // The characters of a token, RFC 9110 section 5.6.2.
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(is_token) {
+        return Err(IdentityError::HeaderName);
+    }
+    HeaderName::new(name).map_err(|_| IdentityError::HeaderName)
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "[identity]")?;
+        f.write_str("actor_headers = [")?;
+        for (index, name) in self.actor_headers().enumerate() {
+            write!(f, "{}{}", if index == 0 { "" } else { ", " }, Quoted(name))?;
+        }
+        writeln!(f, "]")?;
+        if let Some(name) = self.session_header() {
+            writeln!(f, "session_header = {}", Quoted(name))?;
+        }
+        writeln!(f, "trusted_hops = {}", self.trusted_hops)
+    }
+}
+
+/// A whole configuration, collected and checked before any of it takes effect. All-zero when empty.
+#[derive(Debug)]
+pub struct Config {
+    limits: [LimitSpec; LIMITS_MAX],
+    length: usize,
+    /// From paths to groups.
+    pub routes: Routes,
+    /// Who is asking.
+    pub identity: Identity,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Config {
+    /// A configuration without anything in it.
+    #[must_use]
+    pub const fn new() -> Self {
+        const EMPTY: LimitSpec = LimitSpec {
+            name: Text::EMPTY,
+            scope: crate::scope::Scope {
+                kind: crate::scope::Kind::Service,
+                pattern: crate::scope::Pattern::Any,
+            },
+            algorithm: crate::limit::RateLimitAlgorithm::Unlimited,
+            unit: crate::request::Unit::Requests,
+            state: crate::limit::LimitState::Enabled,
+        };
+        Self {
+            limits: [EMPTY; LIMITS_MAX],
+            length: 0,
+            routes: Routes::new(),
+            identity: Identity {
+                actor_headers: [Text::EMPTY; ACTOR_HEADERS_MAX],
+                session_header: Text::EMPTY,
+                trusted_hops: 0,
+            },
+        }
+    }
+
+    /// Forgets everything, in place.
+    pub fn clear(&mut self) {
+        self.length = 0;
+        self.routes.clear();
+        self.identity = Identity::default();
+    }
+
+    /// The limits, in the order of the file.
+    #[must_use]
+    pub fn limits(&self) -> &[LimitSpec] {
+        &self.limits[..self.length]
+    }
+
+    /// Adds a limit, if it goes with those there are.
+    ///
+    /// # Errors
+    /// [`LimitError::DuplicateName`] or [`LimitError::Full`].
+    pub fn add_limit(&mut self, spec: &LimitSpec) -> Result<(), LimitError> {
+        if self.limits().iter().any(|other| other.name == spec.name) {
+            return Err(LimitError::DuplicateName);
+        }
+        let class = LimitClass::of(spec.scope.kind);
+        let of_class = self.limits().iter().filter(|other| LimitClass::of(other.scope.kind) == class).count();
+        if of_class >= class.capacity() {
+            return Err(LimitError::Full { class });
+        }
+        let place = self.limits.get_mut(self.length).ok_or(LimitError::Full { class })?;
+        *place = *spec;
+        self.length += 1;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Config, Identity, IdentityError};
+    use crate::limit::{LimitSpec, RateLimitAlgorithm};
+    use crate::rate_limiter::LimitError;
+    use crate::request::Unit;
+    use crate::scope::{Scope, ScopeError};
+
+    #[test]
+    fn limits_of_each_class_fit_up_to_its_capacity() {
+        let mut config = Box::new(Config::new());
+        for (kind, capacity) in [("service", 256), ("user", 512), ("tenant", 256)] {
+            let spec = |index: usize| {
+                let scope = Scope::parse(&format!("{kind}:{index}")).unwrap();
+                LimitSpec::new(scope, RateLimitAlgorithm::Ban, Unit::Requests).unwrap()
+            };
+            for index in 0..capacity {
+                config.add_limit(&spec(index)).unwrap();
+            }
+            assert_eq!(config.add_limit(&spec(0)), Err(LimitError::DuplicateName));
+            assert!(matches!(config.add_limit(&spec(capacity)), Err(LimitError::Full { .. })));
+        }
+        assert_eq!(config.limits().len(), 1024);
+    }
+
+    #[test]
+    fn the_first_actor_header_that_is_there_counts() {
+        let mut identity = Identity::default();
+        identity.add_actor_header("X-Actor").unwrap();
+        identity.add_actor_header("X-User-Id").unwrap();
+        identity.set_session_header("X-Session-Id").unwrap();
+        let header = |name: &str| match name {
+            "X-User-Id" => Some(" bob "),
+            "X-Session-Id" => Some("s1"),
+            _ => None,
+        };
+        let identified = identity.identify(None, header).unwrap();
+        assert_eq!(identified.actor.unwrap().as_str(), "bob");
+        assert_eq!(identified.session.unwrap().as_str(), "s1");
+        assert_eq!(identity.identify(None, |_| Some("")).unwrap_err(), ScopeError::EmptyName);
+        assert_eq!(identity.add_actor_header("X Actor"), Err(IdentityError::HeaderName));
+        assert_eq!(identity.set_session_header(""), Err(IdentityError::HeaderName));
+    }
+
+    #[test]
+    fn forwarded_addresses_count_only_from_trusted_hops() {
+        let peer = "198.51.100.1".parse().ok();
+        let header = |name: &str| (name == "X-Forwarded-For").then_some("6.6.6.6, 203.0.113.9, 192.0.2.1");
+        for (hops, expected) in
+            [(0, "198.51.100.1"), (1, "192.0.2.1"), (2, "203.0.113.9"), (3, "6.6.6.6"), (4, "198.51.100.1")]
+        {
+            let identity = Identity { trusted_hops: hops, ..Identity::default() };
+            let ip = identity.identify(peer, header).unwrap().ip.unwrap();
+            assert_eq!(ip.to_string(), expected, "{hops} hops");
+        }
+        let identity = Identity { trusted_hops: 1, ..Identity::default() };
+        assert_eq!(identity.identify(peer, |_| Some("unknown")).unwrap_err(), ScopeError::NotAnAddress);
+    }
+}

@@ -1,0 +1,154 @@
+//! What is answered: a decision that explains itself.
+
+use crate::rate_limiter::LimitId;
+use crate::time::Nanos;
+use core::fmt;
+
+/// What is to be done with the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may go on now.
+    Allow,
+    /// It may go on after this long; its place is taken.
+    Delay(Nanos),
+    /// It is refused, and nothing was charged.
+    Deny,
+}
+
+/// Why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// No limit matches the request.
+    NoLimit,
+    /// Every limit that matches has room.
+    WithinLimits,
+    /// Its group of endpoints is never limited.
+    Exempt,
+    /// A limit has no room for it now.
+    OverLimit,
+    /// It costs more than the limit can ever hold.
+    CostAboveCapacity,
+    /// Its key is banned.
+    Banned,
+    /// The log of an exact window cannot take another entry.
+    LogFull,
+}
+
+impl Reason {
+    /// Every reason, in the order of their numbers.
+    pub const ALL: [Self; 7] = [
+        Self::NoLimit,
+        Self::WithinLimits,
+        Self::Exempt,
+        Self::OverLimit,
+        Self::CostAboveCapacity,
+        Self::Banned,
+        Self::LogFull,
+    ];
+
+    /// The reason's code, as it is shown and exported.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NoLimit => "no-limit",
+            Self::WithinLimits => "within-limits",
+            Self::Exempt => "exempt",
+            Self::OverLimit => "over-limit",
+            Self::CostAboveCapacity => "cost-above-capacity",
+            Self::Banned => "banned",
+            Self::LogFull => "log-full",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.code())
+    }
+}
+
+/// How long until something can happen. The longest wait is never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wait {
+    /// After this long at the earliest, rounded up. [`Nanos::MAX`] stands for that long or longer.
+    For(Nanos),
+    /// Not at all as things are configured.
+    Never,
+}
+
+/// The answer to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// What is to be done.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: Reason,
+    /// The limit that speaks for the decision: for a refusal the one with the longest wait, else the one with
+    /// the least room left.
+    pub limit: Option<LimitStanding>,
+    /// How long the refused request has to wait; none if it is not refused.
+    pub retry: Option<Wait>,
+}
+
+impl Decision {
+    /// Whether the request may go on, now or later.
+    #[must_use]
+    pub const fn is_allowed(&self) -> bool {
+        !matches!(self.verdict, Verdict::Deny)
+    }
+}
+
+/// How a bucket stands after a decision. What a reader may want to know is computed when it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitStanding {
+    /// The limit.
+    pub limit: LimitId,
+    /// Whether the bucket is the one that keys without a place of their own share.
+    pub shared: Sharing,
+    /// What fits into the bucket, in units of the limit; none if nothing bounds it.
+    pub capacity: Option<u64>,
+    pub(crate) credit: u128,
+    pub(crate) per_unit: u128,
+    pub(crate) refill: Refill,
+}
+
+/// Whose bucket it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sharing {
+    /// The key's own.
+    #[default]
+    Own,
+    /// The limit's overflow bucket, shared by the keys for which the table had no place.
+    Overflow,
+}
+
+/// How a bucket becomes full again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refill {
+    /// Steadily: so much is missing, and so much comes each nanosecond.
+    Steady { missing: u128, each_nano: u64 },
+    /// All at once, after so long.
+    Step(Nanos),
+}
+
+impl LimitStanding {
+    /// What is left, in whole units.
+    #[must_use]
+    pub fn remaining(&self) -> u64 {
+        u64::try_from(self.credit / self.per_unit.max(1)).unwrap_or(u64::MAX)
+    }
+
+    /// How long until the bucket is full, if nothing more is charged; rounded up.
+    #[must_use]
+    pub fn full_in(&self) -> Nanos {
+        match self.refill {
+            Refill::Steady { missing, each_nano } => div_ceil_nanos(missing, each_nano),
+            Refill::Step(after) => after,
+        }
+    }
+}
+
+/// `amount` / `each_nano`, rounded up; [`Nanos::MAX`] if that is longer than can be expressed.
+pub(crate) fn div_ceil_nanos(amount: u128, each_nano: u64) -> Nanos {
+    Nanos(u64::try_from(amount.div_ceil(u128::from(each_nano.max(1)))).unwrap_or(u64::MAX))
+}

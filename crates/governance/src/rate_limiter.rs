@@ -1,0 +1,610 @@
+//! Exact rate limits: every limit that matches a request is checked, then all are charged, or none is.
+//!
+//! [`RateLimiter`] holds the configured limits, the table of keyed buckets, and the pool behind exact windows, all
+//! in fixed arrays. [`RateLimiter::check`] finds the limits that match a [`Subject`] and tells whether all have
+//! room; [`RateLimiter::charge`] then takes. The arithmetic of the algorithms is in `bucket`, the keyed table in
+//! `key_table`, what operators do to limits and buckets in `operate`.
+//!
+//! Sources: token bucket and GCRA in scaled integers (ITU-T I.371), the two-window counter (Cloudflare, "How
+//! we built rate limiting capable of scaling to millions of domains").
+
+mod bucket;
+mod key_table;
+mod log_pool;
+mod operate;
+mod registry;
+mod requests;
+#[cfg(test)]
+mod tests;
+
+pub use operate::{BucketView, KeyView};
+pub use registry::{LIMITS_MAX, LimitClass, OTHER_LIMITS_MAX, SERVICE_LIMITS_MAX, USER_LIMITS_MAX};
+pub use requests::{RateLimitRequest, RateLimitResponse};
+
+use crate::decision::{LimitStanding, Reason, Refill, Sharing, Wait};
+use crate::limit::{LimitSpec, RateLimitAlgorithm};
+use crate::request::Subject;
+use crate::scope::{HashSecret, KeyHash, KeyName, Kind};
+use crate::time::{Nanos, Now};
+use bucket::{Bucket, Grant, Room, Terms};
+use core::fmt;
+use key_table::{KeyTable, Slot};
+use log_pool::LogPool;
+use registry::{Entry, Registry, UnitSet};
+
+/// How many grants of extra capacity can run at the same time.
+pub const GRANTS_MAX: usize = 64;
+
+/// A limit that is configured. The number is used again after the limit is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LimitId(pub(crate) u16);
+
+impl LimitId {
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Why a limit or a bucket could not be changed. Nothing was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitError {
+    /// There is a limit of that name.
+    DuplicateName,
+    /// The class of limits is full.
+    Full {
+        /// Which class.
+        class: LimitClass,
+    },
+    /// There is no such limit.
+    UnknownLimit,
+    /// The limit gives each key a bucket, and none is known for this one.
+    UnknownKey,
+    /// The limit has one bucket; a key makes no sense.
+    NoKeys,
+    /// The limit gives each key a bucket; one has to be named.
+    KeyNeeded,
+    /// The limit's algorithm has no bucket.
+    NoBucket,
+    /// As many grants of extra capacity as there can be are running.
+    GrantsFull,
+    /// The extra amount, or the time that it is for, is zero, or the sum is out of range.
+    BadGrant,
+    /// Scope and unit of a limit cannot be changed.
+    FixedField,
+}
+
+impl fmt::Display for LimitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DuplicateName => f.write_str("a limit of that name exists; give it another name"),
+            Self::Full { class: LimitClass::Other } => {
+                write!(
+                    f,
+                    "there are {OTHER_LIMITS_MAX} limits on kinds other than service and user already, and no more fit"
+                )
+            }
+            Self::Full { class } => {
+                write!(f, "there are {} {} limits already, and no more fit", class.capacity(), class.word())
+            }
+            Self::UnknownLimit => f.write_str("there is no limit of that name"),
+            Self::UnknownKey => f.write_str("the limit has no bucket for that key"),
+            Self::NoKeys => f.write_str("the limit has one bucket; leave out the key"),
+            Self::KeyNeeded => f.write_str("the limit has a bucket for each key; name one with key=NAME"),
+            Self::NoBucket => f.write_str("the limit's algorithm has no bucket"),
+            Self::GrantsFull => {
+                write!(f, "{GRANTS_MAX} grants of extra capacity are running, and no more fit")
+            }
+            Self::BadGrant => f.write_str("the extra amount or its duration is zero or out of range"),
+            Self::FixedField => {
+                f.write_str("scope and unit cannot be changed; remove the limit and add another")
+            }
+        }
+    }
+}
+
+impl core::error::Error for LimitError {}
+
+/// What a limit has decided.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LimitStats {
+    /// Allowed requests that it matched.
+    pub allowed: u64,
+    /// Requests that it refused.
+    pub denied: u64,
+    /// Keys that have a bucket of their own.
+    pub keys: u64,
+    /// Requests that were decided by the overflow bucket.
+    pub overflow_hits: u64,
+    /// Requests that it refused because the log of exact windows was full.
+    pub log_full: u64,
+}
+
+impl LimitStats {
+    pub(crate) const ZERO: Self = Self { allowed: 0, denied: 0, keys: 0, overflow_hits: 0, log_full: 0 };
+}
+
+/// How full the fixed structures are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TableStats {
+    /// Keys in the table.
+    pub keys: usize,
+    /// How many fit.
+    pub keys_max: usize,
+    /// Keys whose bucket was full again and that made room for another.
+    pub evicted_fresh: u64,
+    /// Requests that shared an overflow bucket.
+    pub overflow_hits: u64,
+    /// Entries of exact windows in use.
+    pub log_entries: usize,
+    /// How many there are.
+    pub log_entries_max: usize,
+    /// Refusals because they were exhausted.
+    pub log_full: u64,
+    /// Grants of extra capacity in use.
+    pub grants: usize,
+}
+
+impl TableStats {
+    /// Whether three quarters of the keys are in use, which is worth an alarm.
+    #[must_use]
+    pub const fn is_filling_up(&self) -> bool {
+        self.keys * 4 >= self.keys_max * 3
+    }
+}
+
+/// Whether a check is the first half of a charge, or only a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Keys that are met get their buckets, refusals are counted, and a charge may follow.
+    Charge,
+    /// Nothing is counted, and no key is added.
+    Peek,
+}
+
+/// Every matching limit has room. It is used up by [`RateLimiter::charge`] or [`RateLimiter::release`].
+#[derive(Debug)]
+#[must_use = "limits that were checked are to be charged or released"]
+pub struct Clearance {
+    binding: Option<(usize, Room)>,
+    delay: Nanos,
+    now: Now,
+}
+
+impl Clearance {
+    /// How long the request has to wait for its turn in leaky queues.
+    #[must_use]
+    pub const fn delay(&self) -> Nanos {
+        self.delay
+    }
+}
+
+/// A matching limit refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why.
+    pub reason: Reason,
+    /// The refusing limit with the longest wait, and how it stands.
+    pub limit: LimitStanding,
+    /// How long until it would let the request pass.
+    pub retry: Wait,
+}
+
+/// Where the bucket lies by which a limit judges the request at hand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Place {
+    /// With the limit: it has one bucket, or none.
+    #[default]
+    Limit,
+    /// In the table.
+    Slot(u32),
+    /// With the limit: the bucket that keys without a slot share.
+    Overflow,
+    /// Nowhere yet, and a peek does not make one.
+    Absent,
+}
+
+/// A limit that matches the request at hand.
+#[derive(Clone, Copy, Debug, Default)]
+struct Match {
+    limit: u16,
+    place: Place,
+    /// The hash of the key for which a bucket is absent.
+    hash: KeyHash,
+}
+
+/// Rate limits over `KEYS` keyed buckets and `LOG` entries of exact windows. All-zero when empty.
+#[derive(Debug)]
+pub struct RateLimiter<const KEYS: usize, const LOG: usize> {
+    secret: HashSecret,
+    registry: Registry,
+    table: KeyTable<KEYS>,
+    log: LogPool<LOG>,
+    grants: [Grant; GRANTS_MAX],
+    /// The limits that match the request at hand.
+    matches: [Match; LIMITS_MAX],
+    matched: usize,
+    /// The latest time that was seen: no clock of a limiter ever goes back.
+    latest: Now,
+    evicted_fresh: u64,
+    overflow_hits: u64,
+    log_full: u64,
+}
+
+impl<const KEYS: usize, const LOG: usize> Default for RateLimiter<KEYS, LOG> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
+    /// A limiter without limits.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            secret: HashSecret { k0: 0, k1: 0 },
+            registry: Registry::new(),
+            table: KeyTable::new(),
+            log: LogPool::new(),
+            grants: [Grant { extra: 0, until: 0 }; GRANTS_MAX],
+            matches: [Match { limit: 0, place: Place::Limit, hash: KeyHash(0) }; LIMITS_MAX],
+            matched: 0,
+            latest: Now { instant: crate::time::Instant(0), wall: crate::time::WallTime(0) },
+            evicted_fresh: 0,
+            overflow_hits: 0,
+            log_full: 0,
+        }
+    }
+
+    /// Forgets all limits, buckets and counters, in place, and takes a secret for hashing.
+    pub fn reset(&mut self, secret: HashSecret) {
+        self.secret = secret;
+        self.registry.clear();
+        self.registry.forget_use();
+        self.table.clear();
+        self.log.clear();
+        self.grants.fill(Grant::default());
+        self.matched = 0;
+        self.latest = Now::default();
+        (self.evicted_fresh, self.overflow_hits, self.log_full) = (0, 0, 0);
+    }
+
+    /// Finds the limits that match and tells whether all of them have room. Nothing is charged.
+    ///
+    /// # Errors
+    /// [`Refusal`] if a limit has none: the one with the longest wait, the first in the file among equals.
+    pub fn check(&mut self, now: Now, subject: &Subject<'_>, access: Access) -> Result<Clearance, Refusal> {
+        let now = self.monotonic(now);
+        self.find_matches(now, subject, access);
+        let mut binding: Option<(usize, Room)> = None;
+        let mut delay = Nanos::ZERO;
+        let mut worst: Option<(usize, Reason, Wait)> = None;
+        for index in 0..self.matched {
+            let id = LimitId(self.matches[index].limit);
+            let cost = subject.request.amount(self.registry.entry(id).spec.unit);
+            match self.assess(now, index, cost) {
+                Assessment::Unbounded => {}
+                Assessment::Fits { room, delay: turn } => {
+                    let room = if access == Access::Charge { room.after(cost) } else { room };
+                    delay = delay.max(turn);
+                    if binding
+                        .is_none_or(|(other, tightest)| self.is_tighter((index, &room), (other, &tightest)))
+                    {
+                        binding = Some((index, room));
+                    }
+                }
+                Assessment::Refuses { reason, wait } => {
+                    if access == Access::Charge {
+                        self.count_refusal(index, reason);
+                    }
+                    if worst.is_none_or(|other| self.is_worse((index, reason, wait), other)) {
+                        worst = Some((index, reason, wait));
+                    }
+                }
+            }
+        }
+        match worst {
+            None => Ok(Clearance { binding, delay, now }),
+            Some((index, reason, retry)) => {
+                let limit = self.standing(now, index);
+                self.unpin();
+                Err(Refusal { reason, limit, retry })
+            }
+        }
+    }
+
+    /// Charges every limit that was found by the check, and tells how the tightest of them stands now.
+    pub fn charge(&mut self, subject: &Subject<'_>, clearance: Clearance) -> Option<LimitStanding> {
+        for index in 0..self.matched {
+            let id = LimitId(self.matches[index].limit);
+            let cost = subject.request.amount(self.registry.entry(id).spec.unit);
+            self.registry.entry_mut(id).stats.allowed += 1;
+            if cost > 0 {
+                self.with_bucket(clearance.now, index, |terms, bucket, log| terms.charge(bucket, cost, log));
+            }
+        }
+        self.release(clearance)
+    }
+
+    /// Lets go of what the check found, without a charge, and tells how the tightest limit stands.
+    pub fn release(&mut self, clearance: Clearance) -> Option<LimitStanding> {
+        // Where nothing bounds the request, the first limit that matched speaks.
+        let index = clearance.binding.map_or(0, |(index, _)| index);
+        let standing = (index < self.matched).then(|| self.standing(clearance.now, index));
+        self.unpin();
+        standing
+    }
+
+    /// How full the fixed structures are.
+    #[must_use]
+    pub fn table_stats(&self) -> TableStats {
+        TableStats {
+            keys: self.table.len(),
+            keys_max: KEYS,
+            evicted_fresh: self.evicted_fresh,
+            overflow_hits: self.overflow_hits,
+            log_entries: self.log.in_use(),
+            log_entries_max: LOG,
+            log_full: self.log_full,
+            grants: self.grants.iter().filter(|grant| grant.extra != 0).count(),
+        }
+    }
+
+    /// How many limits are configured.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.registry.len()
+    }
+
+    /// Whether no limit is configured.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.registry.len() == 0
+    }
+
+    /// The limits in the order of the file.
+    pub fn limits(&self) -> impl DoubleEndedIterator<Item = (LimitId, &LimitSpec)> + '_ {
+        self.registry.ids().map(|id| (id, &self.registry.entry(id).spec))
+    }
+
+    /// The limit of a name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<LimitId> {
+        self.registry.find(name)
+    }
+
+    /// Uses the time as it is given, unless it went back.
+    fn monotonic(&mut self, now: Now) -> Now {
+        self.latest.instant = self.latest.instant.max(now.instant);
+        self.latest.wall = self.latest.wall.max(now.wall);
+        self.latest
+    }
+
+    /// Collects the limits that match: for each kind and unit the exact ones, or else the wildcard ones.
+    fn find_matches(&mut self, now: Now, subject: &Subject<'_>, access: Access) {
+        self.matched = 0;
+        for kind in self.registry.kinds() {
+            let Some(key) = subject.key(kind) else { continue };
+            let hash = self.secret.hash(kind, key);
+            let mut replaced = UnitSet::default();
+            let mut link = self.registry.first_exact(kind, hash);
+            while let Some((id, entry, next)) = self.registry.follow(link) {
+                link = next;
+                if entry.hash == hash && entry.spec.scope.kind == kind && entry.is_enabled() {
+                    replaced.insert(entry.spec.unit);
+                    self.note(Match { limit: id.0, place: Place::Limit, hash });
+                }
+            }
+            let mut link = self.registry.first_wildcard(kind);
+            while let Some((id, entry, next)) = self.registry.follow(link) {
+                link = next;
+                if entry.is_enabled() && !replaced.contains(entry.spec.unit) {
+                    let unlimited = matches!(entry.spec.algorithm, RateLimitAlgorithm::Unlimited);
+                    let place = if unlimited { Place::Limit } else { self.place(now, id, hash, key, access) };
+                    self.note(Match { limit: id.0, place, hash });
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, matched: Match) {
+        // A limit matches at most once, so that there is room for all.
+        self.matches[self.matched] = matched;
+        self.matched += 1;
+    }
+
+    /// The place of a key's bucket. A key that is not there gets one, if there is a slot, or if the sweep finds
+    /// one whose bucket is full again, which loses nothing; else it shares the limit's overflow bucket.
+    #[inline]
+    fn place(&mut self, now: Now, id: LimitId, hash: KeyHash, key: KeyName<'_>, access: Access) -> Place {
+        if let Some(place) = self.table.find(id.0, hash) {
+            self.table.slot_mut(place).pinned = true;
+            return slot_place(place);
+        }
+        match access {
+            Access::Peek
+                if self.table.len() < KEYS || self.fresh_slot(now, self.table.next_sweep()).is_some() =>
+            {
+                Place::Absent
+            }
+            Access::Peek => Place::Overflow,
+            Access::Charge => self.place_of_new_key(now, id, hash, key),
+        }
+    }
+
+    #[cold]
+    fn place_of_new_key(&mut self, now: Now, id: LimitId, hash: KeyHash, key: KeyName<'_>) -> Place {
+        if self.table.len() == KEYS {
+            let swept = self.table.sweep();
+            if let Some(fresh) = self.fresh_slot(now, swept) {
+                self.forget_key(fresh);
+                self.evicted_fresh += 1;
+            }
+        }
+        let Ok(place) = self.table.insert(id.0, hash, key.to_name()) else {
+            self.overflow_hits += 1;
+            self.registry.entry_mut(id).stats.overflow_hits += 1;
+            return Place::Overflow;
+        };
+        self.registry.entry_mut(id).stats.keys += 1;
+        self.table.slot_mut(place).pinned = true;
+        slot_place(place)
+    }
+
+    /// The first of these slots that can be given to another key without changing any decision.
+    fn fresh_slot(&self, now: Now, mut places: impl Iterator<Item = usize>) -> Option<usize> {
+        places.find(|&place| {
+            self.table.live(place).is_some_and(|slot| {
+                let entry = self.registry.entry(LimitId(slot.limit));
+                let grant = self.grant(slot.grant);
+                let terms = Terms { algorithm: &entry.spec.algorithm, hash: slot.hash, now, grant };
+                !slot.pinned && terms.is_fresh(&slot.bucket, &self.log)
+            })
+        })
+    }
+
+    fn forget_key(&mut self, place: usize) {
+        let mut slot: Slot = self.table.remove(place);
+        self.release_bucket(&mut slot.bucket, slot.grant);
+        let stats = &mut self.registry.entry_mut(LimitId(slot.limit)).stats;
+        stats.keys = stats.keys.saturating_sub(1);
+    }
+
+    fn release_bucket(&mut self, bucket: &mut Bucket, grant: u16) {
+        if let Bucket::Log(entries) = bucket {
+            self.log.release(entries);
+        }
+        *bucket = Bucket::Untouched;
+        if let Some(grant) = usize::from(grant).checked_sub(1).and_then(|index| self.grants.get_mut(index)) {
+            *grant = Grant::default();
+        }
+    }
+
+    fn grant(&self, link: u16) -> Grant {
+        usize::from(link).checked_sub(1).and_then(|index| self.grants.get(index)).copied().unwrap_or_default()
+    }
+
+    /// Settles the bucket of a match and judges the cost by it.
+    #[inline]
+    fn assess(&mut self, now: Now, index: usize, cost: u64) -> Assessment {
+        self.with_bucket(now, index, |terms, bucket, log| {
+            if matches!(terms.algorithm, RateLimitAlgorithm::Ban) {
+                return Assessment::Refuses { reason: Reason::Banned, wait: Wait::Never };
+            }
+            let Some(room) = terms.room(bucket) else { return Assessment::Unbounded };
+            if !room.fits(cost) {
+                let reason = if cost > room.capacity { Reason::CostAboveCapacity } else { Reason::OverLimit };
+                return Assessment::Refuses { reason, wait: terms.wait(bucket, cost, log) };
+            }
+            if cost > 0 && !terms.can_note(bucket, log) {
+                // Room comes with the first entry that expires, of this key or of another.
+                let wait = Wait::For(terms.algorithm.window().map_or(Nanos::MAX, |shape| shape.window));
+                return Assessment::Refuses { reason: Reason::LogFull, wait };
+            }
+            Assessment::Fits { room, delay: terms.delay(bucket) }
+        })
+    }
+
+    /// Works on the settled bucket of a match.
+    #[inline]
+    fn with_bucket<R>(
+        &mut self,
+        now: Now,
+        index: usize,
+        work: impl FnOnce(&Terms<'_>, &mut Bucket, &mut LogPool<LOG>) -> R,
+    ) -> R {
+        let Match { limit, place, hash } = self.matches[index];
+        let entry = self.registry.entry_mut(LimitId(limit));
+        let Entry { spec, bucket: own, hash: own_hash, grant: own_grant, .. } = entry;
+        let mut absent = (Bucket::Untouched, 0);
+        let (bucket, hash, grant) = match place {
+            Place::Limit | Place::Overflow => (own, *own_hash, own_grant),
+            Place::Slot(place) => {
+                let Slot { bucket, hash, grant, .. } = self.table.slot_mut(place as usize);
+                (bucket, *hash, grant)
+            }
+            Place::Absent => (&mut absent.0, hash, &mut absent.1),
+        };
+        let mut terms = Terms { algorithm: &spec.algorithm, hash, now, grant: Grant::default() };
+        if let Some(link) = usize::from(*grant).checked_sub(1) {
+            terms.grant = self.grants[link];
+            terms.settle(bucket, &mut self.log);
+            if now.instant.0 >= terms.grant.until {
+                (self.grants[link], terms.grant, *grant) = (Grant::default(), Grant::default(), 0);
+            }
+        } else {
+            terms.settle(bucket, &mut self.log);
+        }
+        work(&terms, bucket, &mut self.log)
+    }
+
+    fn is_tighter(&self, (index, room): (usize, &Room), (other, tightest): (usize, &Room)) -> bool {
+        if room.is_tighter_than(tightest) {
+            return true;
+        }
+        !tightest.is_tighter_than(room) && self.order(index) < self.order(other)
+    }
+
+    fn is_worse(&self, this: (usize, Reason, Wait), other: (usize, Reason, Wait)) -> bool {
+        let rank =
+            |(index, reason, wait)| (reason == Reason::Banned, wait, core::cmp::Reverse(self.order(index)));
+        rank(this) > rank(other)
+    }
+
+    fn order(&self, index: usize) -> u16 {
+        self.registry.entry(LimitId(self.matches[index].limit)).order
+    }
+
+    fn count_refusal(&mut self, index: usize, reason: Reason) {
+        let Match { limit, place, .. } = self.matches[index];
+        let stats = &mut self.registry.entry_mut(LimitId(limit)).stats;
+        stats.denied += 1;
+        if reason == Reason::LogFull {
+            stats.log_full += 1;
+            self.log_full += 1;
+        }
+        if let Place::Slot(place) = place {
+            let denied = &mut self.table.slot_mut(place as usize).denied;
+            *denied = denied.saturating_add(1);
+        }
+    }
+
+    fn standing(&mut self, now: Now, index: usize) -> LimitStanding {
+        let Match { limit, place, .. } = self.matches[index];
+        let (room, refill) = self
+            .with_bucket(now, index, |terms, bucket, log| (terms.room(bucket), terms.refill(bucket, log)));
+        let (credit, per_unit) = room.map_or((0, 1), |room| (room.credit, room.per_unit));
+        LimitStanding {
+            limit: LimitId(limit),
+            shared: if place == Place::Overflow { Sharing::Overflow } else { Sharing::Own },
+            capacity: room.map(|room| room.capacity),
+            credit,
+            per_unit,
+            refill: if room.is_some() { refill } else { Refill::Step(Nanos::ZERO) },
+        }
+    }
+
+    fn unpin(&mut self) {
+        for index in 0..self.matched {
+            if let Place::Slot(place) = self.matches[index].place {
+                self.table.slot_mut(place as usize).pinned = false;
+            }
+        }
+        self.matched = 0;
+    }
+
+    /// The hash of a key of `kind`.
+    fn hash(&self, kind: Kind, key: KeyName<'_>) -> KeyHash {
+        self.secret.hash(kind, key)
+    }
+}
+
+/// What a limit says to a cost.
+enum Assessment {
+    Unbounded,
+    Fits { room: Room, delay: Nanos },
+    Refuses { reason: Reason, wait: Wait },
+}
+
+fn slot_place(place: usize) -> Place {
+    u32::try_from(place).map_or(Place::Overflow, Place::Slot)
+}

@@ -1,0 +1,233 @@
+//! The entries of all exact windows: one static pool of (time, amount), linked into a queue for each bucket.
+
+/// An entry's place in the pool, plus one; 0 stands for no entry, so that an empty pool is all-zero.
+type Link = u32;
+
+/// What was charged at one time.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    at: u64,
+    amount: u64,
+    next: Link,
+}
+
+/// The queue of entries of one bucket, oldest first, and their sum.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Log {
+    head: Link,
+    tail: Link,
+    sum: u64,
+}
+
+impl Log {
+    /// The sum of the amounts.
+    pub(crate) const fn sum(&self) -> u64 {
+        self.sum
+    }
+}
+
+/// The pool has no entry left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PoolExhausted;
+
+/// A pool of `ENTRIES` entries. All-zero when empty.
+#[derive(Debug)]
+pub(crate) struct LogPool<const ENTRIES: usize> {
+    entries: [Entry; ENTRIES],
+    /// Entries that were given back, linked.
+    free: Link,
+    /// How many entries have ever been taken from the end.
+    touched: usize,
+    in_use: usize,
+}
+
+impl<const ENTRIES: usize> LogPool<ENTRIES> {
+    pub(crate) const fn new() -> Self {
+        Self { entries: [Entry { at: 0, amount: 0, next: 0 }; ENTRIES], free: 0, touched: 0, in_use: 0 }
+    }
+
+    /// Forgets every entry, in place. The logs that held them must be forgotten too.
+    pub(crate) const fn clear(&mut self) {
+        (self.free, self.touched, self.in_use) = (0, 0, 0);
+    }
+
+    pub(crate) const fn in_use(&self) -> usize {
+        self.in_use
+    }
+
+    /// Whether `log` can take an amount at `at`: into its last entry, or into one from the pool.
+    pub(crate) fn has_room(&self, log: &Log, at: u64) -> bool {
+        self.in_use < ENTRIES || self.entry(log.tail).is_some_and(|tail| tail.at == at)
+    }
+
+    /// Appends an amount to the log. Amounts charged at the same time share an entry.
+    pub(crate) fn push(&mut self, log: &mut Log, at: u64, amount: u64) -> Result<(), PoolExhausted> {
+        if let Some(tail) = self.entry_mut(log.tail)
+            && tail.at == at
+        {
+            tail.amount = tail.amount.saturating_add(amount);
+        } else {
+            let link = self.take(Entry { at, amount, next: 0 })?;
+            match self.entry_mut(log.tail) {
+                Some(tail) => tail.next = link,
+                None => log.head = link,
+            }
+            log.tail = link;
+        }
+        log.sum = log.sum.saturating_add(amount);
+        Ok(())
+    }
+
+    /// Drops the entries charged at or before `until`. Each entry is dropped once, so that a charge pays for it.
+    pub(crate) fn expire(&mut self, log: &mut Log, until: u64) {
+        while let Some(head) = self.entry(log.head).filter(|head| head.at <= until) {
+            log.sum -= head.amount.min(log.sum);
+            self.give_back(log.head);
+            log.head = head.next;
+        }
+        if log.head == 0 {
+            *log = Log::default();
+        }
+    }
+
+    /// Gives back all entries of the log at once.
+    pub(crate) fn release(&mut self, log: &mut Log) {
+        self.expire(log, u64::MAX);
+    }
+
+    /// Takes `amount` off the log, from the oldest entries on, which are the ones a limit waits for.
+    /// An emptied entry stays until its time, at no weight.
+    pub(crate) fn subtract(&mut self, log: &mut Log, amount: u64) {
+        let mut left = amount.min(log.sum);
+        log.sum -= left;
+        let mut link = log.head;
+        while left > 0
+            && let Some(entry) = self.entry_mut(link)
+        {
+            let taken = left.min(entry.amount);
+            entry.amount -= taken;
+            left -= taken;
+            link = entry.next;
+        }
+    }
+
+    /// The time of the entry with whose expiry `amount` has left the log, if there is so much in it.
+    /// It looks at no more than `amount` entries that weigh something.
+    pub(crate) fn time_when_freed(&self, log: &Log, amount: u128) -> Option<u64> {
+        let mut freed = 0;
+        let mut link = log.head;
+        while let Some(entry) = self.entry(link) {
+            freed += u128::from(entry.amount);
+            if freed >= amount {
+                return Some(entry.at);
+            }
+            link = entry.next;
+        }
+        None
+    }
+
+    /// The time of the last entry.
+    pub(crate) fn last(&self, log: &Log) -> Option<u64> {
+        self.entry(log.tail).map(|tail| tail.at)
+    }
+
+    fn take(&mut self, entry: Entry) -> Result<Link, PoolExhausted> {
+        let link = if let Some(free) = self.entry(self.free) {
+            let link = self.free;
+            self.free = free.next;
+            link
+        } else if self.touched < ENTRIES {
+            self.touched += 1;
+            Link::try_from(self.touched).map_err(|_| PoolExhausted)?
+        } else {
+            return Err(PoolExhausted);
+        };
+        if let Some(place) = self.entry_mut(link) {
+            *place = entry;
+        }
+        self.in_use += 1;
+        Ok(link)
+    }
+
+    fn give_back(&mut self, link: Link) {
+        let free = self.free;
+        if let Some(entry) = self.entry_mut(link) {
+            entry.next = free;
+            self.free = link;
+            self.in_use -= 1;
+        }
+    }
+
+    fn entry(&self, link: Link) -> Option<Entry> {
+        self.entries.get((link as usize).checked_sub(1)?).copied()
+    }
+
+    fn entry_mut(&mut self, link: Link) -> Option<&mut Entry> {
+        self.entries.get_mut((link as usize).checked_sub(1)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Log, LogPool, PoolExhausted};
+    use proptest::prelude::{ProptestConfig, prop, proptest};
+    use std::collections::VecDeque;
+
+    #[test]
+    fn the_pool_gives_exactly_its_entries_and_takes_them_back() {
+        let mut pool = LogPool::<3>::new();
+        let (mut first, mut second) = (Log::default(), Log::default());
+        for at in 1..=3 {
+            pool.push(&mut first, at, 1).unwrap();
+        }
+        assert_eq!(pool.push(&mut second, 3, 1), Err(PoolExhausted));
+        assert!(!pool.has_room(&second, 3));
+        assert!(pool.has_room(&first, 3), "the same time shares an entry");
+        pool.push(&mut first, 3, 5).unwrap();
+        assert_eq!((first.sum(), pool.in_use()), (8, 3));
+        pool.expire(&mut first, 2);
+        pool.push(&mut second, 4, 1).unwrap();
+        pool.release(&mut first);
+        pool.release(&mut second);
+        assert_eq!((first, second, pool.in_use()), (Log::default(), Log::default(), 0));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+        #[test]
+        fn equals_a_queue_for_each_log(steps in prop::collection::vec((0..3usize, 0..5u64, 0..4u64, 0..8u8), 0..300)) {
+            let mut pool = LogPool::<8>::new();
+            let mut logs = [Log::default(); 3];
+            let mut naive: [VecDeque<(u64, u64)>; 3] = Default::default();
+            let mut now = 10;
+            for (index, advance, amount, action) in steps {
+                now += advance;
+                let (log, queue) = (&mut logs[index], &mut naive[index]);
+                match action {
+                    0..=4 => {
+                        let used: usize = pool.in_use();
+                        let same_time = queue.back().is_some_and(|back| back.0 == now);
+                        assert_eq!(pool.has_room(log, now), used < 8 || same_time);
+                        if pool.push(log, now, amount).is_ok() {
+                            if same_time { queue.back_mut().unwrap().1 += amount } else { queue.push_back((now, amount)) }
+                        }
+                    }
+                    5 => { pool.expire(log, now - 3); queue.retain(|entry| entry.0 > now - 3); }
+                    6 => {
+                        pool.subtract(log, amount);
+                        let mut left = amount;
+                        for entry in queue.iter_mut() { let taken = left.min(entry.1); entry.1 -= taken; left -= taken; }
+                    }
+                    _ => {
+                        let mut freed = 0;
+                        let expected = queue.iter().find(|entry| { freed += entry.1; freed >= amount }).map(|entry| entry.0);
+                        assert_eq!(pool.time_when_freed(log, u128::from(amount)), expected);
+                    }
+                }
+                assert_eq!(logs[index].sum(), naive[index].iter().map(|entry| entry.1).sum::<u64>());
+                assert_eq!(logs[index] == Log::default(), naive[index].is_empty());
+                assert_eq!(pool.in_use(), naive.iter().map(VecDeque::len).sum::<usize>());
+            }
+        }
+    }
+}

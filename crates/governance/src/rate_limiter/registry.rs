@@ -1,0 +1,308 @@
+//! The limits that are configured, and how those that match a request are found without a search.
+
+use super::bucket::Bucket;
+use super::{LimitError, LimitId, LimitStats};
+use crate::limit::{LimitSpec, LimitState};
+use crate::request::Unit;
+use crate::scope::{HashSecret, KeyHash, Kind, Pattern};
+
+/// How many limits there can be on services.
+pub const SERVICE_LIMITS_MAX: usize = 256;
+/// How many limits there can be on users.
+pub const USER_LIMITS_MAX: usize = 512;
+/// How many limits there can be on the other kinds together.
+pub const OTHER_LIMITS_MAX: usize = 256;
+/// How many limits there can be.
+pub const LIMITS_MAX: usize = SERVICE_LIMITS_MAX + USER_LIMITS_MAX + OTHER_LIMITS_MAX;
+
+const HEADS: usize = 2 * LIMITS_MAX;
+
+/// A class of limits that share a capacity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitClass {
+    /// Limits on services.
+    Service,
+    /// Limits on users.
+    User,
+    /// Limits on any other kind.
+    Other,
+}
+
+impl LimitClass {
+    /// The class that limits on `kind` belong to.
+    #[must_use]
+    pub const fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Service => Self::Service,
+            Kind::User => Self::User,
+            _ => Self::Other,
+        }
+    }
+
+    /// How many limits of the class there can be.
+    #[must_use]
+    pub const fn capacity(self) -> usize {
+        match self {
+            Self::Service => SERVICE_LIMITS_MAX,
+            Self::User => USER_LIMITS_MAX,
+            Self::Other => OTHER_LIMITS_MAX,
+        }
+    }
+
+    /// The class in words, for messages.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::User => "user",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// A set of units.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct UnitSet(u8);
+
+impl UnitSet {
+    pub(crate) const fn insert(&mut self, unit: Unit) {
+        self.0 |= 1 << unit as u8;
+    }
+
+    pub(crate) const fn contains(self, unit: Unit) -> bool {
+        self.0 & 1 << unit as u8 != 0
+    }
+}
+
+/// A set of kinds.
+#[derive(Clone, Copy, Debug, Default)]
+struct KindSet(u16);
+
+/// One configured limit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub(crate) spec: LimitSpec,
+    /// The bucket of an exact limit, or the overflow bucket of a wildcard one.
+    pub(crate) bucket: Bucket,
+    /// The hash of the scope's key; of an exact limit also what it is found by.
+    pub(crate) hash: KeyHash,
+    /// One more than the place of the bucket's grant of extra capacity; 0 if it has none.
+    pub(crate) grant: u16,
+    pub(crate) stats: LimitStats,
+    /// The place in the file.
+    pub(crate) order: u16,
+    /// The next limit that is found in the same way, plus one.
+    next: u16,
+    live: bool,
+}
+
+impl Entry {
+    /// Whether requests look at it.
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.spec.state == LimitState::Enabled
+    }
+
+    /// Whether it gives each key a bucket of its own.
+    pub(crate) fn is_wildcard(&self) -> bool {
+        self.spec.scope.pattern == Pattern::Any
+    }
+}
+
+/// All configured limits. All-zero when empty.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    entries: [Entry; LIMITS_MAX],
+    /// The limits in the order of the file.
+    order: [u16; LIMITS_MAX],
+    length: usize,
+    /// By kind: the first limit with a wildcard scope, plus one.
+    wildcards: [u16; Kind::COUNT],
+    /// By hash of the key: the first limit with an exact scope, plus one.
+    exact: [u16; HEADS],
+    /// The kinds that any limit is on, and those that an exact limit is on.
+    kinds: KindSet,
+    exact_kinds: KindSet,
+}
+
+impl Registry {
+    pub(crate) const fn new() -> Self {
+        const EMPTY: Entry = Entry {
+            spec: LimitSpec {
+                name: crate::text::Text::EMPTY,
+                scope: crate::scope::Scope { kind: Kind::Service, pattern: Pattern::Any },
+                algorithm: crate::limit::RateLimitAlgorithm::Unlimited,
+                unit: Unit::Requests,
+                state: LimitState::Enabled,
+            },
+            bucket: Bucket::Untouched,
+            hash: KeyHash(0),
+            grant: 0,
+            stats: LimitStats::ZERO,
+            order: 0,
+            next: 0,
+            live: false,
+        };
+        Self {
+            entries: [EMPTY; LIMITS_MAX],
+            order: [0; LIMITS_MAX],
+            length: 0,
+            wildcards: [0; Kind::COUNT],
+            exact: [0; HEADS],
+            kinds: KindSet(0),
+            exact_kinds: KindSet(0),
+        }
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.length
+    }
+
+    /// The limits in the order of the file.
+    pub(crate) fn ids(&self) -> impl DoubleEndedIterator<Item = LimitId> + '_ {
+        self.order[..self.length].iter().map(|&index| LimitId(index))
+    }
+
+    pub(crate) fn get(&self, id: LimitId) -> Option<&Entry> {
+        self.entries.get(id.index()).filter(|entry| entry.live)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: LimitId) -> Option<&mut Entry> {
+        self.entries.get_mut(id.index()).filter(|entry| entry.live)
+    }
+
+    /// The entry of a limit that is known to be there.
+    pub(crate) fn entry(&self, id: LimitId) -> &Entry {
+        &self.entries[id.index()]
+    }
+
+    pub(crate) fn entry_mut(&mut self, id: LimitId) -> &mut Entry {
+        &mut self.entries[id.index()]
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<LimitId> {
+        self.ids().find(|&id| self.entry(id).spec.name.as_str() == name)
+    }
+
+    /// Adds a limit at the end of the order.
+    pub(crate) fn add(&mut self, spec: &LimitSpec, secret: &HashSecret) -> Result<LimitId, LimitError> {
+        if self.find(spec.name.as_str()).is_some() {
+            return Err(LimitError::DuplicateName);
+        }
+        let class = LimitClass::of(spec.scope.kind);
+        let of_class =
+            self.ids().filter(|&id| LimitClass::of(self.entry(id).spec.scope.kind) == class).count();
+        if of_class >= class.capacity() {
+            return Err(LimitError::Full { class });
+        }
+        let place = self.entries.iter().position(|entry| !entry.live).ok_or(LimitError::Full { class })?;
+        let index = u16::try_from(place).map_err(|_| LimitError::Full { class })?;
+        let order = u16::try_from(self.length).map_err(|_| LimitError::Full { class })?;
+        let hash = spec.scope.key().map_or(KeyHash(0), |key| secret.hash(spec.scope.kind, key));
+        self.entries[place] = Entry {
+            spec: *spec,
+            bucket: Bucket::Untouched,
+            hash,
+            grant: 0,
+            stats: LimitStats::ZERO,
+            order,
+            next: 0,
+            live: true,
+        };
+        self.order[self.length] = index;
+        self.length += 1;
+        self.index();
+        Ok(LimitId(index))
+    }
+
+    /// Removes a limit, and gives back its entry for the caller to release what it held.
+    pub(crate) fn remove(&mut self, id: LimitId) -> Option<Entry> {
+        let removed = *self.get(id)?;
+        self.entries[id.index()].live = false;
+        let place = usize::from(removed.order);
+        self.order[place..self.length].rotate_left(1);
+        self.length -= 1;
+        self.index();
+        Some(removed)
+    }
+
+    /// Puts the limit with `id` at `place` in the order.
+    pub(crate) fn move_to(&mut self, id: LimitId, place: usize) {
+        let from = usize::from(self.entry(id).order);
+        let (first, last) = (from.min(place), from.max(place));
+        if let Some(range) = self.order[..self.length].get_mut(first..=last) {
+            if from < place { range.rotate_left(1) } else { range.rotate_right(1) }
+        }
+        self.index();
+    }
+
+    /// Removes all limits, in place.
+    pub(crate) fn clear(&mut self) {
+        for entry in &mut self.entries {
+            entry.live = false;
+        }
+        self.length = 0;
+        self.index();
+    }
+
+    /// Counts nothing and holds nothing any more, with the same limits.
+    pub(crate) fn forget_use(&mut self) {
+        for entry in &mut self.entries {
+            (entry.bucket, entry.grant, entry.stats) = (Bucket::Untouched, 0, LimitStats::ZERO);
+        }
+    }
+
+    /// The kinds that limits are on.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = Kind> + use<> {
+        let mut left = self.kinds.0;
+        core::iter::from_fn(move || {
+            let index = left.trailing_zeros();
+            left &= left.wrapping_sub(1);
+            Kind::ALL.get(index as usize).copied()
+        })
+    }
+
+    /// The first limit, plus one, of those whose exact scope may be the key with this hash.
+    pub(crate) fn first_exact(&self, kind: Kind, hash: KeyHash) -> u16 {
+        if self.exact_kinds.0 & 1 << kind.index() == 0 { 0 } else { self.exact[Self::head(hash)] }
+    }
+
+    /// The first limit, plus one, with the wildcard scope of a kind.
+    pub(crate) const fn first_wildcard(&self, kind: Kind) -> u16 {
+        self.wildcards[kind.index()]
+    }
+
+    /// The limit that `link` leads to, and the link to the next one.
+    #[inline]
+    pub(crate) fn follow(&self, link: u16) -> Option<(LimitId, &Entry, u16)> {
+        let index = link.checked_sub(1)?;
+        let entry = &self.entries[usize::from(index)];
+        Some((LimitId(index), entry, entry.next))
+    }
+
+    /// Links every limit to the place where requests find it. Only changes of configuration do this.
+    fn index(&mut self) {
+        self.wildcards.fill(0);
+        self.exact.fill(0);
+        (self.kinds, self.exact_kinds) = (KindSet::default(), KindSet::default());
+        // Backwards, because each limit is put in front of those linked before it.
+        for order in (0..self.length).rev() {
+            let index = self.order[order];
+            let entry = &mut self.entries[usize::from(index)];
+            let kind = entry.spec.scope.kind;
+            entry.order = u16::try_from(order).unwrap_or(u16::MAX);
+            self.kinds.0 |= 1 << kind.index();
+            let head = match entry.spec.scope.pattern {
+                Pattern::Any => &mut self.wildcards[kind.index()],
+                Pattern::Exact(_) => {
+                    self.exact_kinds.0 |= 1 << kind.index();
+                    &mut self.exact[Self::head(entry.hash)]
+                }
+            };
+            entry.next = core::mem::replace(head, index + 1);
+        }
+    }
+
+    fn head(hash: KeyHash) -> usize {
+        usize::try_from((u128::from(hash.0) * (HEADS as u128)) >> 64).unwrap_or(0)
+    }
+}

@@ -1,0 +1,446 @@
+//! Who a limit is for: kinds of keys, names, scopes, and how a key is hashed.
+//!
+//! A scope is written `kind:name`; the kind ends at the first `:`, and the name `*` stands for each name
+//! of that kind. IPv6 addresses are keyed by their /64 network, routes are lower case. A key is hashed with
+//! SipHash-1-3 (Aumasson, Bernstein, "SipHash: a fast short-input PRF") under a secret, so that nobody
+//! outside can aim names at one place of the table.
+
+use crate::text::Text;
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use siphasher::sip::SipHasher13;
+
+/// The longest name in bytes.
+pub const NAME_BYTES_MAX: usize = 64;
+
+/// A name, held in place.
+pub type Name = Text<NAME_BYTES_MAX>;
+
+/// What a key stands for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Kind {
+    /// The service that is called.
+    #[default]
+    Service,
+    /// The user on whose behalf the request is made.
+    User,
+    /// The customer that the user belongs to.
+    Tenant,
+    /// The address that the request comes from.
+    Ip,
+    /// The API key that the request carries.
+    Key,
+    /// The session that the request belongs to.
+    Session,
+    /// The actor that the request names.
+    Actor,
+    /// The actor, else the session, else the address.
+    Client,
+    /// The group of endpoints that the path belongs to.
+    Group,
+    /// The provider that an outbound request goes to.
+    Provider,
+    /// The provider and method of an outbound request, `provider:method`.
+    Route,
+}
+
+impl Kind {
+    /// Every kind, in the order of their numbers.
+    pub const ALL: [Self; 11] = [
+        Self::Service,
+        Self::User,
+        Self::Tenant,
+        Self::Ip,
+        Self::Key,
+        Self::Session,
+        Self::Actor,
+        Self::Client,
+        Self::Group,
+        Self::Provider,
+        Self::Route,
+    ];
+
+    /// How many kinds there are.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// The word that users write.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::User => "user",
+            Self::Tenant => "tenant",
+            Self::Ip => "ip",
+            Self::Key => "key",
+            Self::Session => "session",
+            Self::Actor => "actor",
+            Self::Client => "client",
+            Self::Group => "group",
+            Self::Provider => "provider",
+            Self::Route => "route",
+        }
+    }
+
+    /// The kind that `word` stands for.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+
+    /// The kind's place in [`Kind::ALL`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+/// Why a name or a scope was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScopeError {
+    /// A name has no character.
+    EmptyName,
+    /// A name is longer than [`NAME_BYTES_MAX`].
+    LongName {
+        /// Its length in bytes.
+        bytes: usize,
+    },
+    /// There is no `:` after the kind.
+    NoKind,
+    /// The kind is not one of [`Kind::ALL`].
+    UnknownKind,
+    /// The name of an `ip` scope is not an address.
+    NotAnAddress,
+    /// A name holds a control character.
+    ControlCharacter,
+}
+
+impl fmt::Display for ScopeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EmptyName => f.write_str("the name is empty; expected 1 to 64 bytes"),
+            Self::LongName { bytes } => {
+                write!(f, "the name has {bytes} bytes; at most {NAME_BYTES_MAX} are allowed")
+            }
+            Self::NoKind => f.write_str("expected kind:name, such as service:web or ip:*"),
+            Self::UnknownKind => {
+                f.write_str("unknown kind; expected one of")?;
+                for (index, kind) in Kind::ALL.iter().enumerate() {
+                    write!(f, "{}{kind}", if index == 0 { " " } else { ", " })?;
+                }
+                Ok(())
+            }
+            Self::NotAnAddress => f.write_str("expected an IPv4 or IPv6 address"),
+            Self::ControlCharacter => f.write_str("the name holds a control character"),
+        }
+    }
+}
+
+impl core::error::Error for ScopeError {}
+
+/// A borrowed name of 1 to [`NAME_BYTES_MAX`] bytes without control characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NameRef<'a>(&'a str);
+
+impl NameRef<'static> {
+    /// The name of the group that a path belongs to when no route says otherwise.
+    pub(crate) const DEFAULT_GROUP: Self = Self(crate::routes::DEFAULT_GROUP);
+}
+
+impl<'a> NameRef<'a> {
+    /// Checks `name`.
+    ///
+    /// # Errors
+    /// [`ScopeError::EmptyName`], [`ScopeError::LongName`] or [`ScopeError::ControlCharacter`].
+    pub fn new(name: &'a str) -> Result<Self, ScopeError> {
+        if name.is_empty() {
+            Err(ScopeError::EmptyName)
+        } else if name.len() > NAME_BYTES_MAX {
+            Err(ScopeError::LongName { bytes: name.len() })
+        } else if name.bytes().any(|byte| byte.is_ascii_control()) {
+            Err(ScopeError::ControlCharacter)
+        } else {
+            Ok(Self(name))
+        }
+    }
+
+    /// The name.
+    #[must_use]
+    pub const fn as_str(self) -> &'a str {
+        self.0
+    }
+}
+
+/// An address as a key: an IPv4 address, or the /64 network of an IPv6 address.
+///
+/// ```
+/// use governance::scope::IpKey;
+/// let key = |text: &str| IpKey::from(text.parse::<core::net::IpAddr>().unwrap()).to_string();
+/// assert_eq!(key("203.0.113.9"), "203.0.113.9");
+/// assert_eq!(key("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+/// assert_eq!(key("::ffff:203.0.113.9"), "203.0.113.9");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IpKey {
+    /// An IPv4 address, also one that was written as an IPv4-mapped IPv6 address.
+    V4(Ipv4Addr),
+    /// The first 64 bits of an IPv6 address.
+    V6Network([u8; 8]),
+}
+
+impl From<IpAddr> for IpKey {
+    fn from(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self::V4(address),
+            IpAddr::V6(address) => {
+                let octets = address.octets();
+                let mut network = [0; 8];
+                network.copy_from_slice(&octets[..8]);
+                Self::V6Network(network)
+            }
+        }
+    }
+}
+
+impl IpKey {
+    fn parse(text: &str) -> Result<Self, ScopeError> {
+        let address = match text.strip_suffix("/64") {
+            Some(network) => IpAddr::V6(network.parse().map_err(|_| ScopeError::NotAnAddress)?),
+            None => text.parse().map_err(|_| ScopeError::NotAnAddress)?,
+        };
+        Ok(Self::from(address))
+    }
+}
+
+impl fmt::Display for IpKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::V4(address) => write!(f, "{address}"),
+            Self::V6Network(network) => {
+                let mut octets = [0; 16];
+                octets[..8].copy_from_slice(network);
+                write!(f, "{}/64", Ipv6Addr::from(octets))
+            }
+        }
+    }
+}
+
+/// The name part of a key that a request carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyName<'a> {
+    /// A name as it was given.
+    Text(NameRef<'a>),
+    /// A route, to be taken in lower case.
+    LowerCase(NameRef<'a>),
+    /// An address.
+    Ip(IpKey),
+}
+
+impl<'a> KeyName<'a> {
+    /// The key that `name` stands for among keys of `kind`.
+    ///
+    /// # Errors
+    /// [`ScopeError`] if the name is empty, too long, or not an address where one is needed.
+    pub fn parse(kind: Kind, name: &'a str) -> Result<Self, ScopeError> {
+        let checked = NameRef::new(name)?;
+        match kind {
+            Kind::Ip => IpKey::parse(name).map(Self::Ip),
+            Kind::Route => Ok(Self::LowerCase(checked)),
+            // An address that stands in for a client is not the actor who bears it as a name.
+            Kind::Client => Ok(IpKey::parse(name).map_or(Self::Text(checked), Self::Ip)),
+            _ => Ok(Self::Text(checked)),
+        }
+    }
+
+    /// The name as it is shown and stored.
+    #[must_use]
+    pub fn to_name(self) -> Name {
+        let mut name = Name::EMPTY;
+        // Names are at most NAME_BYTES_MAX long by construction, and addresses are shorter.
+        let _ = match self {
+            Self::Text(text) => fmt::Write::write_str(&mut name, text.as_str()),
+            Self::LowerCase(text) => text
+                .as_str()
+                .chars()
+                .try_for_each(|character| fmt::Write::write_char(&mut name, character.to_ascii_lowercase())),
+            Self::Ip(address) => fmt::Write::write_fmt(&mut name, format_args!("{address}")),
+        };
+        name
+    }
+}
+
+/// Which names of a kind a limit is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pattern {
+    /// Each name has a bucket of its own: `*`.
+    #[default]
+    Any,
+    /// One name, in its canonical form.
+    Exact(Name),
+}
+
+/// A kind and the names that are meant.
+///
+/// ```
+/// use governance::scope::Scope;
+/// assert_eq!(Scope::parse("ip:2001:DB8::7").unwrap().to_string(), "ip:2001:db8::/64");
+/// assert_eq!(Scope::parse("route:OpenAI:POST").unwrap().to_string(), "route:openai:post");
+/// assert!(Scope::parse("web").is_err());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// What the keys stand for.
+    pub kind: Kind,
+    /// Which of them.
+    pub pattern: Pattern,
+}
+
+impl Scope {
+    /// Reads `kind:name` or `kind:*` and brings the name to its canonical form.
+    ///
+    /// # Errors
+    /// [`ScopeError`] says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, ScopeError> {
+        let (kind, name) = text.split_once(':').ok_or(ScopeError::NoKind)?;
+        let kind = Kind::from_word(kind).ok_or(ScopeError::UnknownKind)?;
+        let pattern =
+            if name == "*" { Pattern::Any } else { Pattern::Exact(KeyName::parse(kind, name)?.to_name()) };
+        Ok(Self { kind, pattern })
+    }
+
+    /// The key of an exact scope.
+    #[must_use]
+    pub fn key(&self) -> Option<KeyName<'_>> {
+        match &self.pattern {
+            Pattern::Any => None,
+            Pattern::Exact(name) => KeyName::parse(self.kind, name.as_str()).ok(),
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.pattern {
+            Pattern::Any => write!(f, "{}:*", self.kind),
+            Pattern::Exact(name) => write!(f, "{}:{name}", self.kind),
+        }
+    }
+}
+
+/// The hash of a key, 64 bits of a keyed function.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct KeyHash(pub u64);
+
+/// The secret under which keys are hashed. A kernel draws it at boot; a replay uses its seed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HashSecret {
+    /// The first half.
+    pub k0: u64,
+    /// The second half.
+    pub k1: u64,
+}
+
+impl HashSecret {
+    /// The secret of a run that can be repeated: the seed, and zero.
+    #[must_use]
+    pub const fn from_seed(seed: u64) -> Self {
+        Self { k0: seed, k1: 0 }
+    }
+
+    /// Hashes a key: the kind, the form and the length of the name, the name.
+    #[must_use]
+    pub fn hash(&self, kind: Kind, name: KeyName<'_>) -> KeyHash {
+        let mut parts = [0u8; HASHED_HEADER_BYTES + NAME_BYTES_MAX];
+        let place = &mut parts[HASHED_HEADER_BYTES..];
+        let (form, length) = match name {
+            KeyName::Text(text) => (0, copy(place, text.as_str().as_bytes())),
+            KeyName::LowerCase(text) => {
+                let length = copy(place, text.as_str().as_bytes());
+                place[..length].make_ascii_lowercase();
+                (0, length)
+            }
+            KeyName::Ip(IpKey::V4(address)) => (1, copy(place, &address.octets())),
+            KeyName::Ip(IpKey::V6Network(network)) => (2, copy(place, &network)),
+        };
+        parts[0] = kind as u8;
+        parts[1] = form;
+        parts[2] = u8::try_from(length).unwrap_or(u8::MAX);
+        KeyHash(SipHasher13::new_with_keys(self.k0, self.k1).hash(&parts[..HASHED_HEADER_BYTES + length]))
+    }
+}
+
+/// Kind, form of the name, length of the name.
+const HASHED_HEADER_BYTES: usize = 3;
+
+fn copy(target: &mut [u8], source: &[u8]) -> usize {
+    let length = source.len().min(target.len());
+    target[..length].copy_from_slice(&source[..length]);
+    length
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HashSecret, KeyName, Kind, NameRef, Pattern, Scope, ScopeError};
+
+    #[test]
+    fn scopes_are_read_with_the_kind_up_to_the_first_colon() {
+        let scope = Scope::parse("route:openai:post").unwrap();
+        assert_eq!(scope.kind, Kind::Route);
+        assert_eq!(scope.key().unwrap().to_name().as_str(), "openai:post");
+        assert_eq!(Scope::parse("ip:*").unwrap().pattern, Pattern::Any);
+        for kind in Kind::ALL {
+            assert_eq!(Kind::from_word(kind.word()), Some(kind));
+            assert_eq!(Kind::ALL[kind.index()], kind);
+        }
+    }
+
+    #[test]
+    fn bad_scopes_are_named() {
+        assert_eq!(Scope::parse("web"), Err(ScopeError::NoKind));
+        assert_eq!(Scope::parse("planet:mars"), Err(ScopeError::UnknownKind));
+        assert_eq!(Scope::parse("service:"), Err(ScopeError::EmptyName));
+        assert_eq!(
+            Scope::parse(&format!("user:{}", "x".repeat(65))),
+            Err(ScopeError::LongName { bytes: 65 })
+        );
+        assert!(Scope::parse(&format!("user:{}", "x".repeat(64))).is_ok());
+        assert_eq!(Scope::parse("ip:300.1.2.3"), Err(ScopeError::NotAnAddress));
+        assert_eq!(Scope::parse("user:a\nb"), Err(ScopeError::ControlCharacter));
+    }
+
+    #[test]
+    fn addresses_have_one_spelling() {
+        for (written, shown) in [
+            ("ip:203.0.113.9", "ip:203.0.113.9"),
+            ("ip:::ffff:203.0.113.9", "ip:203.0.113.9"),
+            ("ip:2001:0db8:0:0::1", "ip:2001:db8::/64"),
+            ("ip:2001:db8::/64", "ip:2001:db8::/64"),
+        ] {
+            let scope = Scope::parse(written).unwrap();
+            assert_eq!(scope.to_string(), shown);
+            assert_eq!(Scope::parse(shown), Ok(scope), "what is shown reads back");
+        }
+    }
+
+    #[test]
+    fn keys_differ_by_kind_by_name_and_by_secret() {
+        let secret = HashSecret { k0: 1, k1: 2 };
+        let text = |name| KeyName::Text(NameRef::new(name).unwrap());
+        let base = secret.hash(Kind::User, text("abc"));
+        assert_eq!(base, secret.hash(Kind::User, text("abc")));
+        assert_ne!(base, secret.hash(Kind::Actor, text("abc")));
+        assert_ne!(base, secret.hash(Kind::User, text("ab")));
+        assert_ne!(base, HashSecret { k0: 1, k1: 3 }.hash(Kind::User, text("abc")));
+        let route = |name| secret.hash(Kind::Route, KeyName::parse(Kind::Route, name).unwrap());
+        assert_eq!(route("OpenAI:POST"), route("openai:post"));
+        let address = KeyName::parse(Kind::Ip, "1.2.3.4").unwrap();
+        assert_eq!(KeyName::parse(Kind::Client, "1.2.3.4"), Ok(address));
+        assert_ne!(secret.hash(Kind::Client, address), secret.hash(Kind::Client, text("1.2.3.4")));
+    }
+}
