@@ -1,0 +1,257 @@
+//! One key of one limit.
+//!
+//! What would happen later is found out by letting a copy grow older and asking it; so retry and reset
+//! times hold by definition.
+
+use num_rational::BigRational;
+use num_traits::{ToPrimitive, Zero};
+
+use super::account::{Account, Amount, Time, amount};
+use super::rule::{Algorithm, Clocks};
+
+/// How long a caller has to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wait {
+    /// So many nanoseconds; [`u64::MAX`] stands for that and anything longer.
+    Nanos(u64),
+    /// However long, it would not help.
+    Never,
+}
+
+/// The model of one bucket, counter or log.
+#[derive(Clone, Debug)]
+pub struct Meter {
+    algorithm: Algorithm,
+    hash: u64,
+    /// The largest time seen; time going back is time standing still.
+    seen: Time,
+    account: Option<Account>,
+    grant: Option<Grant>,
+}
+
+/// Extra capacity that lasts until a moment, which no longer belongs to it.
+#[derive(Clone, Copy, Debug)]
+struct Grant {
+    extra: u64,
+    until: Time,
+}
+
+impl Meter {
+    /// A meter with nothing used. `hash` decides where spread windows begin.
+    #[must_use]
+    pub fn new(algorithm: Algorithm, hash: u64, now: Clocks) -> Self {
+        let seen = Time::from(algorithm.clock(now));
+        Self { algorithm, hash, seen, account: Account::open(&algorithm, hash, seen), grant: None }
+    }
+
+    /// Lets the meter see the time.
+    pub fn see(&mut self, now: Clocks) {
+        self.advance(Time::from(self.algorithm.clock(now)));
+    }
+
+    /// Whether `cost` would pass.
+    #[must_use]
+    pub fn allows(&self, now: Clocks, cost: u64) -> bool {
+        self.seen_at(now).passes(cost)
+    }
+
+    /// Decides and, if it passes, charges. This is what a limiter with a single limit does.
+    pub fn decide(&mut self, now: Clocks, cost: u64) -> bool {
+        self.see(now);
+        let passes = self.passes(cost);
+        if passes {
+            self.charge(cost);
+        }
+        passes
+    }
+
+    /// Charges `cost` at the time last seen, whether or not it would pass.
+    pub fn charge(&mut self, cost: u64) {
+        if let (Some(account), 1..) = (&mut self.account, cost) {
+            account.charge(cost);
+        }
+    }
+
+    /// The largest cost that would pass, [`u64::MAX`] where nothing limits it.
+    #[must_use]
+    pub fn remaining(&self, now: Clocks) -> u64 {
+        let later = self.seen_at(now);
+        match (&later.algorithm, later.left()) {
+            (Algorithm::Ban, _) => 0,
+            (_, None) => u64::MAX,
+            (_, Some(left)) => left.floor().to_integer().to_u64().unwrap_or(u64::MAX),
+        }
+    }
+
+    /// The exact part of the capacity that is left, between 0 and 1; 1 where nothing limits it.
+    #[must_use]
+    pub fn fraction_left(&self, now: Clocks) -> BigRational {
+        let later = self.seen_at(now);
+        match (&later.algorithm, later.left()) {
+            (Algorithm::Ban, _) => Amount::zero(),
+            (_, None) => amount(1),
+            (_, Some(left)) => left / later.capacity(),
+        }
+    }
+
+    /// The shortest wait after which `cost` would pass if nothing else happened.
+    #[must_use]
+    pub fn retry(&self, now: Clocks, cost: u64) -> Wait {
+        let now = self.seen_at(now);
+        match (now.first_wait(|later| later.passes(cost)), self.algorithm.capacity()) {
+            (Some(wait), _) => Wait::Nanos(wait),
+            (None, Some(capacity)) if cost <= capacity => Wait::Nanos(u64::MAX),
+            (None, _) => Wait::Never,
+        }
+    }
+
+    /// The shortest wait after which nothing would be used any more, if nothing else happened.
+    #[must_use]
+    pub fn reset(&self, now: Clocks) -> Wait {
+        if self.algorithm == Algorithm::Ban {
+            return Wait::Never;
+        }
+        let unused = |later: &Self| later.account.as_ref().is_none_or(|account| account.used().is_zero());
+        Wait::Nanos(self.seen_at(now).first_wait(unused).unwrap_or(u64::MAX))
+    }
+
+    /// How long a request that passes has to be held back: in a queue, until what came before it has
+    /// leaked away; otherwise, or if it costs nothing, not at all.
+    #[must_use]
+    pub fn delay_ns(&self, now: Clocks, cost: u64) -> u64 {
+        if !matches!(self.algorithm, Algorithm::LeakyQueue { .. }) || cost == 0 {
+            return 0;
+        }
+        match self.reset(now) {
+            Wait::Nanos(wait) => wait,
+            Wait::Never => u64::MAX,
+        }
+    }
+
+    /// Changes the parameters. What is used stays used, rounded up to whole tokens; a bucket that then
+    /// holds more than it can is just full. Another algorithm begins with nothing used.
+    pub fn change(&mut self, now: Clocks, algorithm: Algorithm) {
+        self.see(now);
+        let before = self.seen;
+        if algorithm.clock_kind() != self.algorithm.clock_kind() {
+            self.seen = Time::from(algorithm.clock(now));
+        }
+        let fresh = Account::open(&algorithm, self.hash, self.seen);
+        if std::mem::discriminant(&self.algorithm) == std::mem::discriminant(&algorithm) {
+            self.account = self.account.as_ref().zip(fresh).map(|(old, fresh)| old.change(fresh));
+            self.grant = self.grant.map(|grant| Grant { until: grant.until - before + self.seen, ..grant });
+        } else {
+            self.account = fresh;
+            self.grant = None;
+        }
+        self.algorithm = algorithm;
+        let capacity = self.capacity();
+        self.clamp(&capacity);
+    }
+
+    /// Grants `extra` capacity for `lasts_ns`, in place of an earlier grant. What is used stays used; what
+    /// a bucket holds above its own capacity when the grant ends is forgotten.
+    pub fn grant(&mut self, now: Clocks, extra: u64, lasts_ns: u64) {
+        self.see(now);
+        self.grant = Some(Grant { extra, until: self.seen + Time::from(lasts_ns) });
+        let capacity = self.capacity();
+        self.clamp(&capacity);
+    }
+
+    /// Gives back up to `cost` of what is used.
+    pub fn refund(&mut self, now: Clocks, cost: u64) {
+        self.see(now);
+        if let Some(account) = &mut self.account {
+            account.refund(cost);
+        }
+    }
+
+    /// Uses up all that is left.
+    pub fn drain(&mut self, now: Clocks) {
+        self.see(now);
+        let capacity = self.capacity();
+        if let Some(account) = &mut self.account {
+            account.drain(&capacity);
+        }
+    }
+
+    fn seen_at(&self, now: Clocks) -> Self {
+        let mut later = self.clone();
+        later.see(now);
+        later
+    }
+
+    fn advance(&mut self, to: Time) {
+        let to = to.max(self.seen);
+        if let Some(grant) = self.grant
+            && to >= grant.until
+        {
+            self.pass_time(grant.until);
+            self.grant = None;
+            let capacity = self.capacity();
+            self.clamp(&capacity);
+        }
+        self.pass_time(to);
+    }
+
+    fn pass_time(&mut self, to: Time) {
+        self.seen = to;
+        if let Some(account) = &mut self.account {
+            account.advance(to);
+        }
+    }
+
+    fn clamp(&mut self, capacity: &Amount) {
+        if let Some(account) = &mut self.account {
+            account.clamp(capacity);
+        }
+    }
+
+    fn capacity(&self) -> Amount {
+        let extra = self.grant.map_or(0, |grant| grant.extra);
+        amount(self.algorithm.capacity().unwrap_or(0)) + amount(extra)
+    }
+
+    fn left(&self) -> Option<Amount> {
+        let account = self.account.as_ref()?;
+        Some((self.capacity() - account.used()).max(Amount::zero()))
+    }
+
+    /// The one rule, with its two exceptions.
+    fn passes(&self, cost: u64) -> bool {
+        match (&self.algorithm, self.left()) {
+            (Algorithm::Ban, _) => false,
+            (_, None) => true,
+            (_, Some(left)) => cost == 0 || amount(cost) <= left,
+        }
+    }
+
+    /// The shortest wait after which `test` holds. Use only fades, so between two changes of the capacity
+    /// a test that holds keeps holding, and halving finds the first moment at which it does.
+    fn first_wait(&self, test: impl Fn(&Self) -> bool) -> Option<u64> {
+        let holds_after = |wait: u64| {
+            let mut later = self.clone();
+            later.advance(self.seen + Time::from(wait));
+            test(&later)
+        };
+        let ends_after = self.grant.and_then(|grant| u64::try_from(grant.until - self.seen).ok());
+        let spans = match ends_after {
+            Some(end @ 1..) => vec![(0, end - 1), (end, u64::MAX)],
+            _ => vec![(0, u64::MAX)],
+        };
+        spans.into_iter().find_map(|(mut low, mut high)| {
+            if !holds_after(high) {
+                return None;
+            }
+            while low < high {
+                let middle = low + (high - low) / 2;
+                if holds_after(middle) {
+                    high = middle;
+                } else {
+                    low = middle + 1;
+                }
+            }
+            Some(low)
+        })
+    }
+}
