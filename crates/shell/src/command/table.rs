@@ -1,0 +1,456 @@
+//! The table of commands. Names of arguments are the names of fields in `weir.toml`.
+
+use super::{Action, ArgumentForm, ArgumentSpec, CommandSpec, Form, Group, Need, SubcommandSpec, ValueKind};
+use crate::term::Term;
+
+/// The kinds of keys, as the beginnings of scopes.
+pub const SCOPE_KINDS: &[&str] = &[
+    "service:",
+    "user:",
+    "tenant:",
+    "ip:",
+    "key:",
+    "session:",
+    "actor:",
+    "client:",
+    "group:",
+    "provider:",
+    "route:",
+];
+
+/// Every command, in the order of the list that `help` prints.
+pub const COMMANDS: &[CommandSpec] = &[
+    CommandSpec {
+        name: "request",
+        group: Group::Traffic,
+        summary: "decide one request, and charge it",
+        details: "Every kind of key that the request carries is matched against the limits. The answer names \
+                  the limit that decided: the one that refused, or the one with the least left.",
+        form: Form::Action(Action::Request, REQUEST_ARGUMENTS),
+        examples: &["request service=github ip=203.0.113.9", "request user=ada tokens=1200 --json"],
+    },
+    CommandSpec {
+        name: "replay",
+        group: Group::Traffic,
+        summary: "run a log through the limits, at the log's own time",
+        details: "Reads access logs (common and combined format) and CSV with the columns TIMESTAMP, \
+                  ContextTokens and GeneratedTokens. The configured limits start with empty counters, and the \
+                  live ones are not touched. Malformed lines are counted and passed over. Ctrl-C stops.",
+        form: Form::Action(
+            Action::Replay,
+            &[
+                required(positional("file", ValueKind::FileName, "the log")),
+                key("service", ValueKind::Text, "the service that the log is of (default web)"),
+                key("from", ValueKind::Time, "leave out requests before this time"),
+                key("to", ValueKind::Time, "leave out requests from this time on"),
+                key("seed", ValueKind::Integer, "the secret that keys are hashed with (default 0)"),
+                JSON,
+            ],
+        ),
+        examples: &["replay demo.log", "replay access.log service=web from=2015-05-17T10:05:03Z --json"],
+    },
+    CommandSpec {
+        name: "bench",
+        group: Group::Traffic,
+        summary: "measure decisions per second",
+        details: "Runs on limits of its own; the live ones are not touched. Ctrl-C stops.",
+        form: Form::Action(
+            Action::Bench,
+            &[
+                positional(
+                    "subject",
+                    ValueKind::OneOf(&["ratelimit"]),
+                    "what to measure (default ratelimit)",
+                ),
+                JSON,
+            ],
+        ),
+        examples: &["bench ratelimit"],
+    },
+    CommandSpec {
+        name: "ratelimit",
+        group: Group::Traffic,
+        summary: "show, try and change rate limits",
+        details: "A limit is named by its scope, followed by #unit where it does not count requests, unless it \
+                  was given a name. Changes last until the next start or config load.",
+        form: Form::Subcommands(RATELIMIT),
+        examples: &["ratelimit status", "ratelimit set ip:* rate=5/s"],
+    },
+    CommandSpec {
+        name: "config",
+        group: Group::Traffic,
+        summary: "check, load and show the configuration",
+        details: "A file is checked as a whole, then applied as a whole or not at all.",
+        form: Form::Subcommands(CONFIG),
+        examples: &["config check weir.toml"],
+    },
+    CommandSpec {
+        name: "memory",
+        group: Group::Machine,
+        summary: "show the static pools of memory and their use",
+        details: "",
+        form: Form::Action(Action::Memory, &[JSON]),
+        examples: &["memory"],
+    },
+    CommandSpec {
+        name: "ls",
+        group: Group::Machine,
+        summary: "list the files of the ramdisk",
+        details: "",
+        form: Form::Action(Action::Ls, &[JSON]),
+        examples: &["ls"],
+    },
+    CommandSpec {
+        name: "cat",
+        group: Group::Machine,
+        summary: "print a file",
+        details: "",
+        form: Form::Action(Action::Cat, &[required(positional("file", ValueKind::FileName, "the file"))]),
+        examples: &["cat weir.toml"],
+    },
+    CommandSpec {
+        name: "dmesg",
+        group: Group::Machine,
+        summary: "print the kernel's log",
+        details: "",
+        form: Form::Action(Action::Dmesg, &[]),
+        examples: &["dmesg"],
+    },
+    CommandSpec {
+        name: "version",
+        group: Group::Machine,
+        summary: "show the version, and what it runs on",
+        details: "",
+        form: Form::Action(Action::Version, &[]),
+        examples: &["version"],
+    },
+    CommandSpec {
+        name: "uptime",
+        group: Group::Machine,
+        summary: "show how long the machine has run",
+        details: "",
+        form: Form::Action(Action::Uptime, &[]),
+        examples: &["uptime"],
+    },
+    CommandSpec {
+        name: "date",
+        group: Group::Machine,
+        summary: "show the time, UTC",
+        details: "",
+        form: Form::Action(Action::Date, &[]),
+        examples: &["date"],
+    },
+    CommandSpec {
+        name: "poweroff",
+        group: Group::Machine,
+        summary: "switch the machine off",
+        details: "",
+        form: Form::Action(Action::Poweroff, &[]),
+        examples: &["poweroff"],
+    },
+    CommandSpec {
+        name: "reboot",
+        group: Group::Machine,
+        summary: "start the machine again",
+        details: "Limits and counters start afresh.",
+        form: Form::Action(Action::Reboot, &[]),
+        examples: &["reboot"],
+    },
+    CommandSpec {
+        name: "help",
+        group: Group::Shell,
+        summary: "list the commands, or explain one",
+        details: "",
+        form: Form::Action(
+            Action::Help,
+            &[
+                positional("command", ValueKind::CommandName, "the command to explain"),
+                positional("sub-command", ValueKind::SubcommandName, "its sub-command to explain"),
+            ],
+        ),
+        examples: &["help", "help replay", "help ratelimit add"],
+    },
+    CommandSpec {
+        name: "history",
+        group: Group::Shell,
+        summary: "list the lines entered before",
+        details: "",
+        form: Form::Action(Action::History, &[JSON]),
+        examples: &["history"],
+    },
+    CommandSpec {
+        name: "clear",
+        group: Group::Shell,
+        summary: "clear the screen",
+        details: "",
+        form: Form::Action(Action::Clear, &[]),
+        examples: &["clear"],
+    },
+    CommandSpec {
+        name: "term",
+        group: Group::Shell,
+        summary: "show or set the kind of terminal",
+        details: "A dumb terminal is sent no escape sequence: no colour, no cursor movement.",
+        form: Form::Action(
+            Action::Term,
+            &[positional("kind", ValueKind::OneOf(Term::NAMES), "the terminal from now on")],
+        ),
+        examples: &["term", "term dumb"],
+    },
+];
+
+const RATELIMIT: &[SubcommandSpec] = &[
+    SubcommandSpec {
+        name: "status",
+        action: Action::RatelimitStatus,
+        summary: "list the limits, with what each has allowed and denied",
+        details: "",
+        arguments: &[JSON],
+        examples: &["ratelimit status"],
+    },
+    SubcommandSpec {
+        name: "buckets",
+        action: Action::RatelimitBuckets,
+        summary: "list the keys that are tracked, with what each has left",
+        details: "",
+        arguments: &[positional("name", ValueKind::LimitName, "only the keys of this limit"), JSON],
+        examples: &["ratelimit buckets", "ratelimit buckets ip:*"],
+    },
+    SubcommandSpec {
+        name: "show",
+        action: Action::RatelimitShow,
+        summary: "show one limit in full",
+        details: "",
+        arguments: &[LIMIT, JSON],
+        examples: &["ratelimit show ip:*"],
+    },
+    SubcommandSpec {
+        name: "try",
+        action: Action::RatelimitTry,
+        summary: "decide one request without charging it",
+        details: "",
+        arguments: REQUEST_ARGUMENTS,
+        examples: &["ratelimit try service=github"],
+    },
+    SubcommandSpec {
+        name: "add",
+        action: Action::RatelimitAdd,
+        summary: "add a limit",
+        details: "token-bucket, leaky-bucket and leaky-queue take capacity and rate; fixed-window, \
+                  sliding-window and sliding-log take limit and window; unlimited and ban take neither.",
+        arguments: &[
+            required(key("scope", ValueKind::Scope, "whom it limits; the name * gives each its own bucket")),
+            required(ALGORITHM),
+            CAPACITY,
+            RATE,
+            LIMIT_OF_WINDOW,
+            WINDOW,
+            key(
+                "unit",
+                ValueKind::OneOf(&["requests", "bytes", "tokens"]),
+                "what it counts (default requests)",
+            ),
+            ALIGN,
+            ENABLED,
+            MODE,
+            key("name", ValueKind::Text, "its name (default the scope, with #unit unless that is requests)"),
+        ],
+        examples: &[
+            "ratelimit add scope=ip:* algorithm=token-bucket capacity=10 rate=1/s",
+            "ratelimit add scope=service:web algorithm=fixed-window limit=300 window=60s align=clock",
+        ],
+    },
+    SubcommandSpec {
+        name: "set",
+        action: Action::RatelimitSet,
+        summary: "change a limit while it runs",
+        details: "What was used stays used.",
+        arguments: &[LIMIT, ALGORITHM, CAPACITY, RATE, LIMIT_OF_WINDOW, WINDOW, ALIGN, ENABLED, MODE],
+        examples: &["ratelimit set ip:* rate=5/s", "ratelimit set service:web limit=600"],
+    },
+    SubcommandSpec {
+        name: "remove",
+        action: Action::RatelimitRemove,
+        summary: "remove a limit",
+        details: "",
+        arguments: &[LIMIT],
+        examples: &["ratelimit remove ip:*"],
+    },
+    SubcommandSpec {
+        name: "enable",
+        action: Action::RatelimitEnable,
+        summary: "let a limit decide again",
+        details: "",
+        arguments: &[LIMIT],
+        examples: &["ratelimit enable ip:*"],
+    },
+    SubcommandSpec {
+        name: "disable",
+        action: Action::RatelimitDisable,
+        summary: "keep a limit, but do not let it decide",
+        details: "",
+        arguments: &[LIMIT],
+        examples: &["ratelimit disable ip:*"],
+    },
+    SubcommandSpec {
+        name: "reset",
+        action: Action::RatelimitReset,
+        summary: "fill the buckets of a limit",
+        details: "",
+        arguments: &[LIMIT, KEY],
+        examples: &["ratelimit reset ip:*", "ratelimit reset ip:* key=203.0.113.9"],
+    },
+    SubcommandSpec {
+        name: "drain",
+        action: Action::RatelimitDrain,
+        summary: "empty the buckets of a limit",
+        details: "",
+        arguments: &[LIMIT, KEY],
+        examples: &["ratelimit drain service:github"],
+    },
+    SubcommandSpec {
+        name: "refund",
+        action: Action::RatelimitRefund,
+        summary: "give back what was charged",
+        details: "",
+        arguments: &[LIMIT, required(key("amount", ValueKind::Integer, "how much to give back")), KEY],
+        examples: &["ratelimit refund service:github amount=5"],
+    },
+    SubcommandSpec {
+        name: "burst",
+        action: Action::RatelimitBurst,
+        summary: "allow more than the capacity for a time",
+        details: "",
+        arguments: &[
+            LIMIT,
+            required(key("extra", ValueKind::Integer, "how much more")),
+            required(key("for", ValueKind::Duration, "for how long")),
+            KEY,
+        ],
+        examples: &["ratelimit burst service:github extra=20 for=30s"],
+    },
+    SubcommandSpec {
+        name: "ban",
+        action: Action::RatelimitBan,
+        summary: "refuse every request of a scope",
+        details: "A ban beats every limit.",
+        arguments: &[SCOPE],
+        examples: &["ratelimit ban ip:203.0.113.9"],
+    },
+    SubcommandSpec {
+        name: "unban",
+        action: Action::RatelimitUnban,
+        summary: "lift a ban",
+        details: "",
+        arguments: &[SCOPE],
+        examples: &["ratelimit unban ip:203.0.113.9"],
+    },
+    SubcommandSpec {
+        name: "help",
+        action: Action::RatelimitHelp,
+        summary: "explain these sub-commands",
+        details: "",
+        arguments: &[],
+        examples: &["ratelimit help"],
+    },
+];
+
+const CONFIG: &[SubcommandSpec] = &[
+    SubcommandSpec {
+        name: "check",
+        action: Action::ConfigCheck,
+        summary: "check a file and change nothing",
+        details: "Every error is reported with its line, its column and what was expected.",
+        arguments: &[CONFIG_FILE],
+        examples: &["config check weir.toml"],
+    },
+    SubcommandSpec {
+        name: "load",
+        action: Action::ConfigLoad,
+        summary: "put a file in force",
+        details: "Limits that the file does not change keep their counters.",
+        arguments: &[CONFIG_FILE],
+        examples: &["config load weir.toml"],
+    },
+    SubcommandSpec {
+        name: "show",
+        action: Action::ConfigShow,
+        summary: "print the configuration in force as TOML",
+        details: "",
+        arguments: &[],
+        examples: &["config show"],
+    },
+];
+
+const REQUEST_ARGUMENTS: &[ArgumentSpec] = &[
+    key("service", ValueKind::Text, "the service that is called"),
+    key("user", ValueKind::Text, "the user on whose behalf"),
+    key("tenant", ValueKind::Text, "the customer that the user belongs to"),
+    key("ip", ValueKind::Text, "the address that it comes from"),
+    key("key", ValueKind::Text, "the API key that it carries"),
+    key("session", ValueKind::Text, "the session that it belongs to"),
+    key("actor", ValueKind::Text, "the actor that it names"),
+    key("group", ValueKind::Text, "the group of endpoints (default by the path)"),
+    key("provider", ValueKind::Text, "the provider that it goes to"),
+    key("route", ValueKind::Text, "provider and method, such as openai:post"),
+    key("method", ValueKind::Text, "its HTTP method"),
+    key("path", ValueKind::Text, "its path, from which the routes tell the group"),
+    key("bytes", ValueKind::Size, "its size, for limits that count bytes (default 0)"),
+    key("tokens", ValueKind::Integer, "its tokens, for limits that count tokens (default 0)"),
+    key("cost", ValueKind::Integer, "how many requests it counts as (default 1)"),
+    key("priority", ValueKind::OneOf(&["critical", "high", "normal", "low", "batch"]), "how urgent it is"),
+    JSON,
+];
+
+const JSON: ArgumentSpec = ArgumentSpec {
+    form: ArgumentForm::Flag,
+    name: "json",
+    value: ValueKind::Text,
+    summary: "print one JSON object a line",
+    need: Need::Optional,
+};
+const LIMIT: ArgumentSpec = required(positional("name", ValueKind::LimitName, "the limit"));
+const SCOPE: ArgumentSpec = required(positional("scope", ValueKind::Scope, "whom, as kind:name"));
+const CONFIG_FILE: ArgumentSpec = required(positional("file", ValueKind::FileName, "the TOML file"));
+const KEY: ArgumentSpec =
+    key("key", ValueKind::Text, "only this key of a wildcard limit, such as 203.0.113.9 of ip:*");
+
+const ALGORITHM: ArgumentSpec = key(
+    "algorithm",
+    ValueKind::OneOf(&[
+        "token-bucket",
+        "leaky-bucket",
+        "leaky-queue",
+        "sliding-window",
+        "sliding-log",
+        "fixed-window",
+        "unlimited",
+        "ban",
+    ]),
+    "how it counts",
+);
+const CAPACITY: ArgumentSpec = key("capacity", ValueKind::Size, "the size of the bucket");
+const RATE: ArgumentSpec = key("rate", ValueKind::Rate, "how fast the bucket fills again, such as 60/1m");
+const LIMIT_OF_WINDOW: ArgumentSpec = key("limit", ValueKind::Size, "how much a window allows");
+const WINDOW: ArgumentSpec = key("window", ValueKind::Duration, "the length of a window, such as 60s");
+const ALIGN: ArgumentSpec = key(
+    "align",
+    ValueKind::OneOf(&["spread", "clock"]),
+    "where windows start: at a phase of each key's own (default), or at multiples of the window in UTC",
+);
+const ENABLED: ArgumentSpec =
+    key("enabled", ValueKind::OneOf(&["true", "false"]), "whether it decides (default true)");
+const MODE: ArgumentSpec =
+    key("mode", ValueKind::OneOf(&["enforce"]), "what a refusal does (default enforce)");
+
+const fn positional(name: &'static str, value: ValueKind, summary: &'static str) -> ArgumentSpec {
+    ArgumentSpec { form: ArgumentForm::Positional, name, value, summary, need: Need::Optional }
+}
+
+const fn key(name: &'static str, value: ValueKind, summary: &'static str) -> ArgumentSpec {
+    ArgumentSpec { form: ArgumentForm::KeyValue, name, value, summary, need: Need::Optional }
+}
+
+const fn required(argument: ArgumentSpec) -> ArgumentSpec {
+    ArgumentSpec { need: Need::Required, ..argument }
+}
