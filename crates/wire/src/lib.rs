@@ -19,6 +19,7 @@ pub mod csv;
 pub mod json;
 pub mod log_reader;
 pub mod token_log;
+pub mod toml;
 pub mod ustar;
 
 mod digits;
