@@ -55,7 +55,7 @@ fn file(name: &str, content: &[u8]) -> PathBuf {
     path
 }
 
-fn path(path: &PathBuf) -> &str {
+fn path(path: &Path) -> &str {
     path.to_str().expect("UTF-8")
 }
 
