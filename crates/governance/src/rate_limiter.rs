@@ -9,6 +9,7 @@
 //! we built rate limiting capable of scaling to millions of domains").
 
 mod bucket;
+mod denials;
 mod key_table;
 mod log_pool;
 mod operate;
@@ -17,6 +18,7 @@ mod requests;
 #[cfg(test)]
 mod tests;
 
+pub use denials::DeniedKey;
 pub use operate::{BucketView, KeyView};
 pub use registry::{LIMITS_MAX, LimitClass, OTHER_LIMITS_MAX, SERVICE_LIMITS_MAX, USER_LIMITS_MAX};
 pub use requests::{RateLimitRequest, RateLimitResponse};
@@ -500,7 +502,8 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
                 let wait = Wait::For(terms.algorithm.window().map_or(Nanos::MAX, |shape| shape.window));
                 return Assessment::Refuses { reason: Reason::LogFull, wait };
             }
-            Assessment::Fits { room, delay: terms.delay(bucket) }
+            let delay = if cost > 0 { terms.delay(bucket) } else { Nanos::ZERO };
+            Assessment::Fits { room, delay }
         })
     }
 
@@ -537,6 +540,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         work(&terms, bucket, &mut self.log)
     }
 
+    /// Whether a limit speaks before another: the smaller share left, then the earlier place in the file.
     fn is_tighter(&self, (index, room): (usize, &Room), (other, tightest): (usize, &Room)) -> bool {
         if room.is_tighter_than(tightest) {
             return true;
@@ -544,9 +548,9 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         !tightest.is_tighter_than(room) && self.order(index) < self.order(other)
     }
 
+    /// Whether a refusal speaks before another: the longer wait, then the earlier place in the file.
     fn is_worse(&self, this: (usize, Reason, Wait), other: (usize, Reason, Wait)) -> bool {
-        let rank =
-            |(index, reason, wait)| (reason == Reason::Banned, wait, core::cmp::Reverse(self.order(index)));
+        let rank = |(index, _, wait)| (wait, core::cmp::Reverse(self.order(index)));
         rank(this) > rank(other)
     }
 

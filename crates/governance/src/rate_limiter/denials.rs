@@ -1,0 +1,147 @@
+//! Which keys were refused, and how often: a report over the whole table, made when somebody asks.
+
+use super::registry::Entry;
+use super::{LimitId, RateLimiter};
+use crate::request::Unit;
+use crate::scope::{KeyHash, Kind, Name, Pattern};
+use core::fmt;
+
+/// A key that was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeniedKey {
+    /// What the key stands for.
+    pub kind: Kind,
+    /// Its name.
+    pub name: Name,
+    /// The unit of the limits that refused it.
+    pub unit: Unit,
+    /// How often they did, all limits on this kind and unit together.
+    pub denied: u64,
+}
+
+/// Written like a limit's name: `kind:name`, with `#unit` unless that is requests.
+impl fmt::Display for DeniedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.kind, self.name)?;
+        match self.unit {
+            Unit::Requests => Ok(()),
+            unit => write!(f, "#{}", unit.word()),
+        }
+    }
+}
+
+impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
+    /// Calls `each` with every key that was refused, once for each unit, in no particular order. Refusals of an
+    /// overflow bucket are no key's; refusals of a key that has made room for another are forgotten.
+    pub fn each_denied_key(&self, mut each: impl FnMut(DeniedKey)) {
+        for place in self.table.places() {
+            let slot = self.table.slot(place);
+            if slot.denied > 0 {
+                let (id, entry) = (LimitId(slot.limit), self.registry.entry(LimitId(slot.limit)));
+                self.report(id, entry, slot.hash, *self.table.name(place), &mut each);
+            }
+        }
+        for id in self.registry.ids() {
+            let entry = self.registry.entry(id);
+            if let (Pattern::Exact(name), true) = (entry.spec.scope.pattern, entry.stats.denied > 0) {
+                self.report(id, entry, entry.hash, name, &mut each);
+            }
+        }
+    }
+
+    /// Reports a key for the first of the limits that have refused it.
+    fn report(
+        &self,
+        id: LimitId,
+        entry: &Entry,
+        hash: KeyHash,
+        name: Name,
+        each: &mut impl FnMut(DeniedKey),
+    ) {
+        let (kind, unit) = (entry.spec.scope.kind, entry.spec.unit);
+        let mut denied = 0;
+        for (other, times) in self.refusals(kind, unit, hash) {
+            if denied == 0 && other != id {
+                return;
+            }
+            denied += times;
+        }
+        each(DeniedKey { kind, name, unit, denied });
+    }
+
+    /// The limits on a kind and unit that have refused a key, each with how often.
+    fn refusals(&self, kind: Kind, unit: Unit, hash: KeyHash) -> impl Iterator<Item = (LimitId, u64)> + '_ {
+        self.chain(self.registry.first_wildcard(kind))
+            .chain(self.chain(self.registry.first_exact(kind, hash)))
+            .filter(move |(_, entry)| entry.spec.unit == unit && entry.spec.scope.kind == kind)
+            .filter_map(move |(id, entry)| {
+                let denied = if entry.is_wildcard() {
+                    u64::from(self.table.slot(self.table.find(id.0, hash)?).denied)
+                } else if entry.hash == hash {
+                    entry.stats.denied
+                } else {
+                    0
+                };
+                (denied > 0).then_some((id, denied))
+            })
+    }
+
+    fn chain(&self, first: u16) -> impl Iterator<Item = (LimitId, &Entry)> + '_ {
+        let mut link = first;
+        core::iter::from_fn(move || {
+            let (id, entry, next) = self.registry.follow(link)?;
+            link = next;
+            Some((id, entry))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RateLimiter;
+    use crate::limit::{FieldValue, LimitDraft};
+    use crate::rate_limiter::Access;
+    use crate::request::{Request, Subject};
+    use crate::scope::NameRef;
+    use crate::time::Now;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn refusals_of_one_key_by_several_limits_add_up() {
+        let mut limiter = RateLimiter::<16, 16>::new();
+        for (scope, name, capacity, unit) in [
+            ("user:*", "a", "1", "requests"),
+            ("user:*", "b", "2", "requests"),
+            ("user:*", "c", "1", "tokens"),
+            ("user:eve", "d", "1", "requests"),
+            ("user:eve", "e", "1", "requests"),
+        ] {
+            let mut draft = LimitDraft::default();
+            for (field, value) in [
+                ("scope", scope),
+                ("name", name),
+                ("algorithm", "token-bucket"),
+                ("capacity", capacity),
+                ("rate", "1/1d"),
+                ("unit", unit),
+            ] {
+                draft.set(field, FieldValue::Text(value)).unwrap();
+            }
+            limiter.add(&draft.finish().unwrap()).unwrap();
+        }
+        for (user, tokens) in
+            [("bob", 1), ("bob", 1), ("bob", 0), ("eve", 0), ("eve", 0), ("eve", 0), ("eve", 3)]
+        {
+            let request = Request { user: NameRef::new(user).ok(), tokens, ..Request::default() };
+            let subject = Subject { request: &request, group: None };
+            if let Ok(clearance) = limiter.check(Now::default(), &subject, Access::Charge) {
+                limiter.charge(&subject, clearance);
+            }
+        }
+        let mut denied = BTreeMap::new();
+        limiter.each_denied_key(|key| assert_eq!(denied.insert(key.to_string(), key.denied), None));
+        // bob: refused twice by a (and once of those by c); eve: three times by d and by e, once by c.
+        let expected = [("user:bob", 2), ("user:bob#tokens", 1), ("user:eve", 6), ("user:eve#tokens", 1)];
+        assert_eq!(denied, expected.map(|(key, times)| (key.to_string(), times)).into());
+    }
+}

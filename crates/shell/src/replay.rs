@@ -1,0 +1,214 @@
+//! Replays a log through a governor in the log's own time.
+//!
+//! Each well-formed line is one request. The time is the largest time stamp seen so far, so that a log whose lines
+//! are out of order never turns the clock back. [`Replay::step`] goes through a number of lines, so that the
+//! caller can show progress and stop.
+
+use crate::engine::Governor;
+use core::fmt;
+use governance::request::Request;
+use governance::scope::{NameRef, ScopeError};
+use governance::time::{Nanos, Now, WallTime};
+use wire::access_log::{self, LineBuffer, LogError};
+use wire::log_reader::{FormatError, Line, LineTooLong, Lines, LogFormat, detect};
+use wire::token_log::{RecordError, TokenLog};
+
+/// How many malformed lines are kept to be shown.
+pub const SHOWN_MALFORMED_MAX: usize = 5;
+
+/// What to replay of a log, and as what.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplayOptions<'a> {
+    /// The service that every request is for.
+    pub service: NameRef<'a>,
+    /// Requests before this time are left out.
+    pub from: Option<WallTime>,
+    /// Requests at and after this time are left out.
+    pub to: Option<WallTime>,
+}
+
+/// Why a line is not a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Malformed {
+    /// The line is too long.
+    Length(LineTooLong),
+    /// It is not a line of an access log.
+    AccessLog(LogError),
+    /// It is not a record of a token log.
+    TokenLog(RecordError),
+    /// The name of its user cannot be a key.
+    User(ScopeError),
+    /// The name of its user is not UTF-8.
+    UserEncoding,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Length(error) => error.fmt(f),
+            Self::AccessLog(error) => error.fmt(f),
+            Self::TokenLog(error) => error.fmt(f),
+            Self::User(error) => write!(f, "user: {error}"),
+            Self::UserEncoding => f.write_str("user: the name is not UTF-8"),
+        }
+    }
+}
+
+/// What a replay has met so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReplayReport {
+    /// Physical lines, with the header and blank ones.
+    pub lines: u64,
+    /// Lines that are no request and should be one.
+    pub malformed: u64,
+    /// Requests that were decided.
+    pub requests: u64,
+    /// Those that were allowed.
+    pub allowed: u64,
+    /// Those that were refused.
+    pub denied: u64,
+    /// The first of the malformed lines: number and reason.
+    pub shown_malformed: [Option<(u64, Malformed)>; SHOWN_MALFORMED_MAX],
+    /// The time stamp of the first request.
+    pub first: Option<WallTime>,
+    /// The largest time stamp.
+    pub latest: WallTime,
+}
+
+impl ReplayReport {
+    /// From the first time stamp to the largest.
+    #[must_use]
+    pub fn virtual_time(&self) -> Nanos {
+        Nanos(self.first.map_or(0, |first| self.latest.0 - first.0))
+    }
+}
+
+/// A replay that is under way.
+#[derive(Debug)]
+pub struct Replay<'a> {
+    options: ReplayOptions<'a>,
+    lines: Lines<'a>,
+    reader: Reader,
+    report: ReplayReport,
+}
+
+/// How lines are read.
+#[derive(Debug)]
+enum Reader {
+    AccessLog,
+    /// The header comes first.
+    TokenHeader,
+    TokenLog(TokenLog),
+}
+
+/// Whether there is more to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// There are lines left.
+    More,
+    /// The log is at its end.
+    Done,
+}
+
+impl<'a> Replay<'a> {
+    /// Prepares to replay a log.
+    ///
+    /// # Errors
+    /// [`FormatError`] says what the content is instead of a log.
+    pub fn new(
+        content: &'a [u8],
+        options: ReplayOptions<'a>,
+        buffer: &mut LineBuffer,
+    ) -> Result<Self, FormatError> {
+        let reader = match detect(content, buffer)? {
+            LogFormat::AccessLog => Reader::AccessLog,
+            LogFormat::TokenCsv => Reader::TokenHeader,
+        };
+        Ok(Self { options, lines: Lines::new(content), reader, report: ReplayReport::default() })
+    }
+
+    /// What was met so far.
+    #[must_use]
+    pub const fn report(&self) -> &ReplayReport {
+        &self.report
+    }
+
+    /// Goes through up to `count` lines.
+    pub fn step(&mut self, governor: &mut Governor, buffer: &mut LineBuffer, count: usize) -> Progress {
+        for _ in 0..count {
+            let Some(line) = self.lines.next() else { return Progress::Done };
+            self.report.lines += 1;
+            if line.is_blank() {
+                continue;
+            }
+            if let Err(reason) = self.replay_line(&line, governor, buffer) {
+                self.note_malformed(line.number, reason);
+            }
+        }
+        Progress::More
+    }
+
+    fn replay_line(
+        &mut self,
+        line: &Line<'_>,
+        governor: &mut Governor,
+        buffer: &mut LineBuffer,
+    ) -> Result<(), Malformed> {
+        let text = line.text.map_err(Malformed::Length)?;
+        let request = Request { service: Some(self.options.service), ..Request::default() };
+        match &self.reader {
+            Reader::AccessLog => {
+                let record = access_log::parse(text, buffer).map_err(Malformed::AccessLog)?;
+                let user = record.user.map(user_name).transpose()?;
+                let request = Request {
+                    ip: Some(record.ip),
+                    user,
+                    path: Some(record.path),
+                    bytes: record.bytes,
+                    ..request
+                };
+                self.decide(record.time, &request, governor);
+            }
+            Reader::TokenHeader => {
+                // The format was told by this header, so that it reads.
+                if let Ok(columns) = TokenLog::from_header(text) {
+                    self.reader = Reader::TokenLog(columns);
+                }
+            }
+            Reader::TokenLog(columns) => {
+                let record = columns.record(text).map_err(Malformed::TokenLog)?;
+                let request = Request { tokens: record.tokens, ..request };
+                self.decide(record.time, &request, governor);
+            }
+        }
+        Ok(())
+    }
+
+    fn decide(&mut self, time: WallTime, request: &Request<'_>, governor: &mut Governor) {
+        let ReplayOptions { from, to, .. } = self.options;
+        if from.is_some_and(|from| time < from) || to.is_some_and(|to| time >= to) {
+            return;
+        }
+        let report = &mut self.report;
+        report.first.get_or_insert(time);
+        report.latest = report.latest.max(time);
+        report.requests += 1;
+        if governor.admit(Now::from_wall(report.latest), request).is_allowed() {
+            report.allowed += 1;
+        } else {
+            report.denied += 1;
+        }
+    }
+
+    fn note_malformed(&mut self, number: u64, reason: Malformed) {
+        self.report.malformed += 1;
+        if let Some(place) = self.report.shown_malformed.iter_mut().find(|place| place.is_none()) {
+            *place = Some((number, reason));
+        }
+    }
+}
+
+fn user_name(user: &[u8]) -> Result<NameRef<'_>, Malformed> {
+    let user = core::str::from_utf8(user).map_err(|_| Malformed::UserEncoding)?;
+    NameRef::new(user).map_err(Malformed::User)
+}
