@@ -1,2 +1,113 @@
-//! Kernel.
+//! The machine under Weir: boot, memory protection, exceptions and interrupts, clocks, console, power.
+//!
+//! A kernel is a binary that names its main function in [`kernel!`]; that function gets a
+//! [`BootInfo`](boot::BootInfo) and calls [`init`] to make of it a [`Machine`], which implements
+//! [`shell::system::System`].
+//!
+//! This is the only crate with unsafe code. Its statics are const-initialised and all-zero when empty.
 #![no_std]
+
+pub mod acpi;
+pub mod arch;
+pub mod bits;
+pub mod boot;
+pub mod clock;
+pub mod entropy;
+pub mod fw_cfg;
+pub mod ktest;
+pub mod log;
+mod machine;
+pub mod memory;
+pub mod panic;
+pub mod power;
+pub mod queue;
+pub mod rtc;
+pub mod serial;
+pub mod sync;
+
+pub use machine::{Machine, OPTIONS_BYTES};
+
+use boot::BootInfo;
+use governance::time::WallTime;
+use machine::Parts;
+use memory::{paging, physical};
+use sync::TakeOnce;
+
+/// Makes a binary a kernel: names its main function, a `fn(&'static BootInfo) -> !`, and handles panics by
+/// [`panic::report`], or by the function given as `panic = …`.
+#[macro_export]
+macro_rules! kernel {
+    ($main:path) => {
+        $crate::kernel!($main, panic = $crate::panic::report);
+    };
+    ($main:path, panic = $panic:path) => {
+        #[unsafe(no_mangle)]
+        fn weir_kernel_main(boot: &'static $crate::boot::BootInfo) -> ! {
+            $main(boot)
+        }
+
+        #[panic_handler]
+        fn handle_panic(info: &::core::panic::PanicInfo<'_>) -> ! {
+            $panic(info)
+        }
+    };
+}
+
+/// Brings the machine up, in the one order that works: exceptions first, so that whatever goes wrong later is
+/// reported; then protection; then interrupts and clocks; input last.
+///
+/// # Panics
+///
+/// If it is called twice.
+pub fn init(boot: &'static BootInfo) -> Machine {
+    arch::init();
+    let mut console = serial::Console::take();
+    paging::build();
+    arch::apic::init();
+    let rates = clock::init(boot.entry_ticks);
+    let wall_now = rtc::read();
+    let wall_at_boot = wall_now.map(|wall| WallTime(wall.0.saturating_sub(clock::now().0)));
+    let secret = entropy::secret(wall_now.map_or(0, |wall| wall.0));
+    power::init(acpi_power(boot).unwrap_or_default());
+    static OPTIONS: TakeOnce<[u8; OPTIONS_BYTES]> = TakeOnce::new([0; OPTIONS_BYTES]);
+    let options = OPTIONS.take().expect("the machine is brought up once");
+    console.enable_input();
+    x86_64::instructions::interrupts::enable();
+
+    note(boot, rates, wall_now, secret.quality);
+    Machine::new(Parts { boot, console, wall_at_boot, secret, options })
+}
+
+/// Writes to the log what the start-up found.
+fn note(boot: &BootInfo, rates: clock::Rates, wall: Option<WallTime>, quality: entropy::Quality) {
+    log!("boot path {}, {} KiB of memory", boot.path.name(), boot.regions.memory_bytes() / 1024);
+    if boot.regions.dropped() > 0 {
+        log!("{} memory regions did not fit into the map and are not used", boot.regions.dropped());
+    }
+    log!(
+        "clock {} Hz, timer {} Hz, measured to within {} ppm",
+        rates.counter_hz,
+        rates.timer_hz,
+        rates.spread_ppm
+    );
+    if rates.reference == clock::Reference::AssumedTimer {
+        log!("WARNING: no interval timer; the clock assumes that the APIC timer runs at 1 GHz");
+    }
+    match wall {
+        Some(wall) => log!("wall clock {wall}"),
+        None => log!("WARNING: no battery-backed clock; the wall clock is unset and counts from 1970"),
+    }
+    match quality {
+        entropy::Quality::Random => log!("hash secret from the processor's random number generator"),
+        entropy::Quality::Guessable => {
+            log!("WARNING: no random number generator; the hash secret can be guessed");
+        }
+    }
+}
+
+/// What the machine's ACPI tables say about power, if there are any.
+#[must_use]
+pub fn acpi_power(boot: &BootInfo) -> Option<acpi::Power> {
+    // SAFETY: The firmware's tables lie in memory that it reports as reserved, so nobody writes to them.
+    acpi::power(boot.rsdp?, &|address, bytes| unsafe { physical::bytes(address, bytes) })
+}
