@@ -22,6 +22,7 @@
 //! escapes. Arrays may hold values or inline tables, not both; arrays inside of arrays are refused. Lexing and
 //! the decoding of scalars are `toml_parser`'s, the grammar and the rules on defining a key twice are here.
 
+mod date;
 mod decoded;
 mod definitions;
 mod error;
@@ -152,7 +153,7 @@ pub enum Value<'v> {
     Float(&'v str),
     /// A truth value.
     Boolean(bool),
-    /// A date, a time or both, as written; whether there is such a date is not checked.
+    /// A date, a time or both, as written.
     DateTime(&'v str),
 }
 

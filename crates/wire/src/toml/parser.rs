@@ -14,6 +14,7 @@ use toml_parser::decoder::{IntegerRadix, ScalarKind};
 use toml_parser::lexer::TokenKind;
 use toml_parser::{Expected, ParseError, Raw, Span};
 
+use super::date::is_date_time;
 use super::decoded::{Buffer, Decoded};
 use super::definitions::{Definition, Definitions, Kind, Node, Scope};
 use super::path::PathBuffer;
@@ -546,7 +547,15 @@ fn typed(kind: ScalarKind, text: &str) -> Result<Value<'_>, SyntaxError<'_>> {
     match kind {
         ScalarKind::String => Ok(Value::String(text)),
         ScalarKind::Boolean(value) => Ok(Value::Boolean(value)),
-        ScalarKind::DateTime => Ok(Value::DateTime(text)),
+        ScalarKind::DateTime if is_date_time(text) => Ok(Value::DateTime(text)),
+        ScalarKind::DateTime => Err(SyntaxError::Malformed {
+            what: kind.invalid_description(),
+            expected: Expectation(&[
+                Expected::Literal("2023-11-16T18:17:03Z"),
+                Expected::Literal("2023-11-16"),
+                Expected::Literal("18:17:03"),
+            ]),
+        }),
         ScalarKind::Float => Ok(Value::Float(text)),
         ScalarKind::Integer(radix) => integer(text, radix).map(Value::Integer),
     }

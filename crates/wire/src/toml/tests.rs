@@ -171,6 +171,8 @@ fn malformed_scalars_are_refused() {
         "yes",
         "hello",
         "hello world",
+        "2023-02-29",
+        "2023-02-28 24:00:00",
         "'a",
         "\"a",
         "\"\\q\"",
