@@ -2,7 +2,7 @@
 # Checks everything: format, lints, documentation, tests on the host, tests on the target and whole sessions in QEMU.
 #
 #   scripts/test.sh           all of it
-#   scripts/test.sh STEP...   some steps: format lint-host lint-target docs host doctests target sessions
+#   scripts/test.sh STEP...   some steps: format lint-host lint-target docs host doctests target target-microvm sessions
 #
 # Installs what is missing. Every step runs even where an earlier one failed. The last line is
 # `N passed, N failed, N skipped`: tests, and each step that has none of its own as one. The status is 0 only where
@@ -10,7 +10,7 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib/setup.sh"
 
-all_steps=(format lint-host lint-target docs host doctests target sessions)
+all_steps=(format lint-host lint-target docs host doctests target target-microvm sessions)
 
 run_step() {
     case $1 in
@@ -20,7 +20,8 @@ run_step() {
         docs) document ;;
         host) cargo test --no-fail-fast --tests -- --show-output ;;
         doctests) cargo test --no-fail-fast --doc -- --show-output ;;
-        target) cargo ktest --no-fail-fast ;;
+        target) WEIR_MACHINE=q35 cargo ktest --no-fail-fast ;;
+        target-microvm) WEIR_MACHINE=microvm cargo ktest --no-fail-fast ;;
         sessions) cargo test -p harness --features qemu --no-fail-fast "${session_tests[@]}" -- --show-output ;;
     esac
 }
@@ -33,7 +34,7 @@ document() {
 
 # Steps of which each test counts; the others count as one.
 has_tests() {
-    case $1 in host | doctests | target | sessions) true ;; *) false ;; esac
+    case $1 in host | doctests | target | target-microvm | sessions) true ;; *) false ;; esac
 }
 
 # sum LOG WORD: adds up the numbers before a word in the result lines of cargo's tests and of the kernel's own.
@@ -88,7 +89,7 @@ for step in "${steps[@]}"; do
         grep -vE '^test .* ok$|^ +(Compiling|Checking|Documenting|Downloaded|Running|Finished) ' "$log" || true
     fi
     grep -E '^[[:space:]]*(skipped: |idle on )' "$log" || true
-    line=$(printf '%-12s %5d passed %3d failed %3d skipped %5d s' \
+    line=$(printf '%-15s %5d passed %3d failed %3d skipped %5d s' \
         "$step" "$step_passed" "$step_failed" "$step_skipped" "$((SECONDS - started))")
     printf '%s\n' "$line"
     summary+="$line"$'\n'
