@@ -36,9 +36,10 @@ trap '[[ -z $feeder ]] || kill "$feeder" 2>/dev/null || true; rm -rf "$work"' EX
 mkfifo "$work/input"
 : >"$work/output"
 
+mkdir "$work/files"
 printf 'alpha\n' >"$work/alpha.txt"
-printf 'beta' >"$work/beta.txt"
-tar --format=ustar -C "$work" -cf "$work/ramdisk" alpha.txt beta.txt
+printf 'beta' >"$work/files/beta.txt"
+tar --format=ustar -C "$work" -cf "$work/ramdisk" alpha.txt files
 
 # A test that wants input asks for it when it listens: `@type TEXT` (with the escapes of printf), or
 # `@feed BYTES` for that many bytes at once, the letters a to z over and over.

@@ -32,6 +32,7 @@ use governance::time::WallTime;
 use machine::Parts;
 use memory::{paging, physical};
 use sync::TakeOnce;
+use wire::ustar::Archive;
 
 /// Makes a binary a kernel: names its main function, a `fn(&'static BootInfo) -> !`, and handles panics by
 /// [`panic::report`], or by the function given as `panic = …`.
@@ -83,6 +84,11 @@ fn note(boot: &BootInfo, rates: clock::Rates, wall: Option<WallTime>, quality: e
     log!("boot path {}, {} KiB of memory", boot.path.name(), boot.regions.memory_bytes() / 1024);
     if boot.regions.dropped() > 0 {
         log!("{} memory regions did not fit into the map and are not used", boot.regions.dropped());
+    }
+    match Archive::new(boot.ramdisk).entries().find_map(Result::err) {
+        _ if boot.ramdisk.is_empty() => log!("no ramdisk"),
+        None => log!("ramdisk of {} bytes", boot.ramdisk.len()),
+        Some(error) => log!("WARNING: the ramdisk is damaged; files up to the damage are there: {error}"),
     }
     log!(
         "clock {} Hz, timer {} Hz, measured to within {} ppm",

@@ -5,6 +5,7 @@ use core::fmt;
 
 use governance::time::{Instant, Now, WallTime};
 use shell::system::{File, MachineInfo, MemoryPool, System};
+use wire::ustar::Archive;
 use x86_64::instructions::interrupts;
 
 use crate::arch::cpu;
@@ -125,8 +126,10 @@ impl System for Machine {
         Now { instant, wall: WallTime(base.saturating_add(instant.0)) }
     }
 
-    fn file(&self, _index: usize) -> Option<File> {
-        None
+    fn file(&self, index: usize) -> Option<File> {
+        let entry = Archive::new(self.boot.ramdisk).entries().nth(index)?.ok()?;
+        let name = entry.name.rsplit('/').next().unwrap_or(entry.name);
+        Some(File { name, content: entry.content })
     }
 
     fn interrupted(&mut self) -> bool {

@@ -14,10 +14,8 @@ const MAX_DEPTH: usize = 40;
 /// Reports a panic and ends the machine with [`ExitCode::Panic`].
 pub fn report(info: &PanicInfo<'_>) -> ! {
     x86_64::instructions::interrupts::disable();
-    let rbp: u64;
-    // SAFETY: Copies a register.
-    unsafe { asm!("mov {}, rbp", out(reg) rbp, options(nomem, nostack, preserves_flags)) };
-    end(|console| write!(console, "\nkernel {info}\n{}", Backtrace { rip: None, rbp }))
+    let backtrace = Backtrace::here();
+    end(|console| write!(console, "\nkernel {info}\n{backtrace}"))
 }
 
 /// Lets `say` write the last words, and ends the machine with [`ExitCode::Panic`]. If that fails in turn,
@@ -31,28 +29,40 @@ pub(crate) fn end(say: impl FnOnce(&mut EmergencyConsole) -> fmt::Result) -> ! {
     power::exit(ExitCode::Panic)
 }
 
-/// The return addresses up the stack, found through the chain of frame pointers; each line is one address,
-/// for the host to put names to.
+/// An address and the way to it: the return addresses up the stack, found through the chain of frame pointers.
+/// Each line is `#N` and an address, for the host to put names to.
+#[derive(Clone, Copy, Debug)]
 pub struct Backtrace {
-    /// Where it starts, if not in the function that owns the first frame.
-    pub rip: Option<u64>,
-    /// The first frame pointer.
+    /// Where it starts.
+    pub rip: u64,
+    /// The frame pointer there.
     pub rbp: u64,
+}
+
+impl Backtrace {
+    /// The way to the caller.
+    #[inline(always)]
+    pub fn here() -> Self {
+        let (rip, rbp): (u64, u64);
+        // SAFETY: Copies two registers.
+        unsafe {
+            asm!("lea {}, [rip]", "mov {}, rbp", out(reg) rip, out(reg) rbp, options(nomem, nostack, preserves_flags));
+        }
+        Self { rip, rbp }
+    }
 }
 
 impl fmt::Display for Backtrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "backtrace, innermost first:")?;
-        if let Some(rip) = self.rip {
-            writeln!(f, "  at {rip:#018x}")?;
-        }
+        writeln!(f, "  #0 {:#018x}", self.rip)?;
         let mut frame = self.rbp;
-        for _ in 0..MAX_DEPTH {
+        for depth in 1..MAX_DEPTH {
             let Some((caller, address)) = read_frame(frame) else { break };
             if !layout::is_code(address) {
                 break;
             }
-            writeln!(f, "  at {address:#018x}")?;
+            writeln!(f, "  #{depth} {address:#018x}")?;
             // The stack grows down, so callers lie above; anything else is no chain.
             if caller <= frame {
                 break;

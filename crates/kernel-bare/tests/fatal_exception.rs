@@ -14,7 +14,7 @@ fn kernel_main(boot: &'static BootInfo) -> ! {
     let _ = writeln!(machine, "test exception_is_reported");
     let _ = writeln!(machine, "@expect 35 exception: page fault (vector 14, error code 0x2)");
     let _ = writeln!(machine, "@expect 35   cr2 0x00000000dead0010");
-    let _ = writeln!(machine, "@expect 35   at 0xffffffff802");
+    let _ = writeln!(machine, "@expect 35   #2 0xffffffff802");
     // SAFETY: Nothing is mapped there, so nothing is written.
     unsafe { (0xdead_0010 as *mut u64).write_volatile(1) };
     panic!("wrote to nowhere");

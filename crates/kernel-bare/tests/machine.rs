@@ -27,6 +27,7 @@ fn kernel_main(boot: &'static BootInfo) -> ! {
             clock_registers_decode,
             wall_clock_is_plausible,
             options_are_read,
+            ramdisk_files_are_there,
             log_keeps_the_last_lines,
             pools_are_not_overfull,
             queue_keeps_order_around_a_removal,
@@ -158,6 +159,14 @@ fn options_are_read(machine: &mut Machine) {
     let second = machine.option("opt/weir/greeting").expect("it is there");
     assert_ne!(first.as_ptr(), second.as_ptr());
     assert_eq!(first, second);
+}
+
+fn ramdisk_files_are_there(machine: &mut Machine) {
+    let file = |index| machine.file(index).map(|file| (file.name, file.content));
+    assert_eq!(file(0), Some(("alpha.txt", &b"alpha\n"[..])));
+    assert_eq!(file(1), Some(("beta.txt", &b"beta"[..])));
+    assert_eq!(file(2), None);
+    assert_eq!(file(usize::MAX), None);
 }
 
 fn log_keeps_the_last_lines(machine: &mut Machine) {

@@ -14,6 +14,6 @@ fn kernel_main(boot: &'static BootInfo) -> ! {
     let _ = writeln!(machine, "test panic_is_reported");
     let _ = writeln!(machine, "@expect 35 kernel panicked at crates/kernel-bare/tests/panic.rs:");
     let _ = writeln!(machine, "@expect 35 the answer is 42");
-    let _ = writeln!(machine, "@expect 35   at 0xffffffff802");
+    let _ = writeln!(machine, "@expect 35   #2 0xffffffff802");
     panic!("the answer is {}", core::hint::black_box(42));
 }

@@ -87,7 +87,7 @@ impl fmt::Display for Report<'_> {
         writeln!(f, "  rsi {rsi:#018x}  rdi {rdi:#018x}  r8  {r8:#018x}  r9  {r9:#018x}")?;
         writeln!(f, "  r10 {r10:#018x}  r11 {r11:#018x}  r12 {r12:#018x}  r13 {r13:#018x}")?;
         writeln!(f, "  r14 {r14:#018x}  r15 {r15:#018x}")?;
-        write!(f, "{}", Backtrace { rip: Some(rip), rbp })
+        write!(f, "{}", Backtrace { rip, rbp })
     }
 }
 
