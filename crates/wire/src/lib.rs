@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod access_log;
+pub mod config;
 pub mod csv;
 pub mod json;
 pub mod log_reader;
