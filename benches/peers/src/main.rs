@@ -1,0 +1,125 @@
+//! Weir's keyed decision beside the libraries that a program would use instead, in one run on one machine.
+//!
+//! `cargo run --release -- [--quick] [--json]`. Every table gets the same string keys, each is touched before
+//! anything is measured, and all are asked in the same random order. What the figures mean and what they were is
+//! in the README beside this crate.
+
+mod floors;
+mod keys;
+mod measure;
+mod peers;
+mod quota;
+mod report;
+mod weir;
+
+use governance::governor::Governor;
+use measure::{Case, Clock, Effort, nanos_per_operation};
+use quota::{Answer, Quota};
+use report::{Format, Group, Row};
+use std::sync::Mutex;
+use weir::Engine;
+
+static SMALL: Engine<1024> = Mutex::new(Governor::new());
+static MIDDLE: Engine<131_072> = Mutex::new(Governor::new());
+static LARGE: Engine<1_048_576> = Mutex::new(Governor::new());
+/// As large as the kernel's table, twice: to be filled to a tenth, and to the last slot.
+static TENTH: Engine<65_536> = Mutex::new(Governor::new());
+static FULL: Engine<65_536> = Mutex::new(Governor::new());
+
+fn main() {
+    let (mut effort, mut format) = (Effort::FULL, Format::Table);
+    for argument in std::env::args().skip(1) {
+        match argument.as_str() {
+            "--quick" => effort = Effort::QUICK,
+            "--json" => format = Format::Json,
+            _ => {
+                eprintln!("usage: peers [--quick] [--json]");
+                std::process::exit(2);
+            }
+        }
+    }
+    if format == Format::Table {
+        println!(
+            "median of {} samples of {} ms, taken in turn; opt-level 3, lto, overflow checks; 1 thread",
+            effort.samples,
+            effort.sample.as_millis()
+        );
+    }
+    print_floors(effort, format);
+    for quota in [Quota::AMPLE, Quota::SPENT] {
+        print_keyed(&SMALL, 1_000, &quota, effort, format);
+        print_keyed(&MIDDLE, 100_000, &quota, effort, format);
+        print_keyed(&LARGE, 1_000_000, &quota, effort, format);
+    }
+    print_fill(effort, format);
+}
+
+fn print_floors(effort: Effort, format: Format) {
+    let mut cases = floors::words();
+    let nanos = nanos_per_operation(&mut cases, effort);
+    let rows = rows(&cases, &nanos, |_| None);
+    Group { title: "floors", keyed: None, relative_to: "", rows }.print(format);
+}
+
+/// The same `count` keys in every table.
+fn print_keyed<const KEYS: usize>(
+    engine: &'static Engine<KEYS>,
+    count: u32,
+    quota: &Quota,
+    effort: Effort,
+    format: Format,
+) {
+    let names = keys::names(count);
+    weir::prepare(engine, quota, &names);
+    let [crab_read, crab_still] = peers::throttlecrab(quota, &names);
+    // The cases that share a table do not follow each other, so that none finds the caches filled by another.
+    let mut cases = vec![
+        weir::admit(engine, quota, &names, Clock::Read),
+        peers::governor(quota, &names, Clock::Read),
+        weir::check_and_charge(engine, quota, &names, Clock::Read),
+        crab_read,
+        floors::hash_map(&names),
+        weir::admit(engine, quota, &names, Clock::Still),
+        peers::governor(quota, &names, Clock::Still),
+        weir::check_and_charge(engine, quota, &names, Clock::Still),
+        crab_still,
+    ];
+    let nanos = nanos_per_operation(&mut cases, effort);
+    let governor = |clock| {
+        let place = cases.iter().position(|case| case.name == peers::GOVERNOR && case.clock == clock)?;
+        nanos.get(place).copied()
+    };
+    let rows = rows(&cases, &nanos, governor);
+    let keyed = Some((names.len(), quota.answer.word()));
+    let title = format!("{count} keys, {}", quota.answer.word());
+    Group { title: &title, keyed, relative_to: "to governor", rows }.print(format);
+}
+
+/// The table that the kernel has, with a tenth of its slots in use and with all of them.
+fn print_fill(effort: Effort, format: Format) {
+    let quota = &Quota::AMPLE;
+    let names = keys::names(65_536);
+    let tenth = &names[..6_553];
+    weir::prepare(&TENTH, quota, tenth);
+    weir::prepare(&FULL, quota, &names);
+    let mut cases = vec![
+        weir::admit(&TENTH, quota, tenth, Clock::Read).named("10 % full, asked for all its keys"),
+        weir::admit(&FULL, quota, tenth, Clock::Read).named("100 % full, asked for as many keys"),
+        weir::admit(&FULL, quota, &names, Clock::Read).named("100 % full, asked for all its keys"),
+    ];
+    let nanos = nanos_per_operation(&mut cases, effort);
+    let rows = rows(&cases, &nanos, |_| nanos.first().copied());
+    let keyed = Some((names.len(), Answer::Allow.word()));
+    let title = "weir Governor::admit over 65536 slots";
+    Group { title, keyed, relative_to: "to 10 %", rows }.print(format);
+}
+
+fn rows(cases: &[Case<'_>], nanos: &[f64], relative_to: impl Fn(Clock) -> Option<f64>) -> Vec<Row> {
+    let row = |(case, &nanos): (&Case<'_>, &f64)| Row {
+        name: case.name,
+        clock: case.clock.word(),
+        nanos,
+        ratio: relative_to(case.clock).map(|reference| nanos / reference),
+    };
+    cases.iter().zip(nanos).map(row).collect()
+}
