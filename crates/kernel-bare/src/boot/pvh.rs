@@ -5,6 +5,8 @@
 
 use core::arch::global_asm;
 use core::cell::UnsafeCell;
+use core::fmt::Write;
+use core::ops::Range;
 
 use super::{BOOT_INFO, BootInfo, BootPath, Region, RegionKind, Regions};
 use crate::arch::cpu;
@@ -12,6 +14,8 @@ use crate::bits::{le32, le64};
 use crate::memory::layout::{self, KERNEL_OFFSET};
 use crate::memory::physical;
 use crate::memory::stacks::{KERNEL_STACK, KERNEL_STACK_BYTES, Stack};
+use crate::power::{self, ExitCode};
+use crate::serial::EmergencyConsole;
 
 /// The page tables that carry the processor from 32-bit mode to the kernel's own tables: level 4, level 3
 /// for the identity map and the window on physical memory, level 3 for the image, and four of level 2.
@@ -21,6 +25,7 @@ struct BootTables(UnsafeCell<[u64; 7 * 512]>);
 // SAFETY: Only the entry code below writes them, before any Rust code runs.
 unsafe impl Sync for BootTables {}
 
+#[unsafe(link_section = ".bss.early")]
 static BOOT_TABLES: BootTables = BootTables(UnsafeCell::new([0; 7 * 512]));
 
 // Everything is linked high and runs low until the far end of `pvh_start`, hence `- KOFF`.
@@ -128,8 +133,37 @@ const MEMORY_KIND_RAM: u32 = 1;
 /// Called by `pvh_start` on the kernel's stack.
 extern "C" fn pvh_entry(start_info: u64) -> ! {
     let entry_ticks = cpu::ticks();
-    BOOT_INFO.set(describe(start_info, entry_ticks).expect("QEMU hands over a start info"));
+    let info = describe(start_info, entry_ticks).expect("QEMU hands over a start info");
+    // Before the first static is used: QEMU does not say that it left out what did not fit.
+    if !is_in_memory(&info.regions, image()) {
+        refuse(&info.regions);
+    }
+    BOOT_INFO.set(info);
     super::start()
+}
+
+/// The physical addresses of the image.
+fn image() -> Range<u64> {
+    let [first, _, last] = layout::sections();
+    first.pages.start - KERNEL_OFFSET..last.pages.end - KERNEL_OFFSET
+}
+
+fn is_in_memory(regions: &Regions, image: Range<u64>) -> bool {
+    regions.list().iter().any(|region| {
+        region.kind == RegionKind::InUse && region.start <= image.start && image.end <= region.end
+    })
+}
+
+/// Says that the machine is too small, and ends it, without a static or a lock.
+fn refuse(regions: &Regions) -> ! {
+    let needed = image().end.div_ceil(1 << 20);
+    let present = regions.memory_bytes() >> 20;
+    // The console cannot fail.
+    let _ = writeln!(
+        EmergencyConsole::new(),
+        "weir: the machine has {present} MiB of memory, the kernel needs {needed} MiB and room for its ramdisk"
+    );
+    power::exit(ExitCode::Panic)
 }
 
 fn describe(start_info: u64, entry_ticks: u64) -> Option<BootInfo> {
@@ -144,8 +178,8 @@ fn describe(start_info: u64, entry_ticks: u64) -> Option<BootInfo> {
     let ramdisk = if modules == 0 { &[][..] } else { module(module_list)? };
 
     regions.claim(0, 1 << 20);
-    let [first, _, last] = layout::sections();
-    regions.claim(first.pages.start - KERNEL_OFFSET, last.pages.end - KERNEL_OFFSET);
+    let image = image();
+    regions.claim(image.start, image.end);
     if !ramdisk.is_empty() {
         let start = ramdisk.as_ptr() as u64 - physical::PHYSICAL_MAP;
         regions.claim(start, start + ramdisk.len() as u64);

@@ -56,6 +56,7 @@ impl<const N: usize> Stack<N> {
 }
 
 /// The stack that the kernel runs on.
+#[unsafe(link_section = ".bss.early")]
 pub static KERNEL_STACK: Stack<KERNEL_STACK_BYTES> = Stack::new();
 
 /// Which exception runs on which stack of its own.
