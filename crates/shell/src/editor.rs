@@ -54,8 +54,6 @@ pub struct Editor {
     recalled: Option<usize>,
     /// The line that was being typed when the history was entered.
     draft: LineBuffer,
-    /// Whether a character was refused for want of room and the user has not shortened the line since.
-    overflowed: bool,
     /// Whether the last key was a Tab that left several candidates.
     tabbed: bool,
     /// Whether the line was handed out, so that the next byte begins another.
@@ -73,7 +71,6 @@ impl Editor {
             history: History::new(),
             recalled: None,
             draft: LineBuffer::new(),
-            overflowed: false,
             tabbed: false,
             finished: false,
             term: Term::Ansi,
@@ -144,13 +141,11 @@ impl Editor {
     fn start_over(&mut self) {
         self.line.clear();
         self.recalled = None;
-        self.overflowed = false;
         self.finished = false;
     }
 
     fn enter(&mut self, screen: &mut Screen<'_>) -> Event {
-        if self.overflowed {
-            self.line.clear();
+        if self.line.overflowed() {
             return self.finish(screen, "\n", Event::TooLong);
         }
         self.history.push(self.line.as_str());
@@ -167,21 +162,11 @@ impl Editor {
     }
 
     fn edit(&mut self, screen: &mut Screen<'_>, key: Key) {
-        let was = Shown::of(&self.line);
+        let (was, overflowed) = (Shown::of(&self.line), self.line.overflowed());
         match self.line.apply(key) {
-            // Rings once: a long paste would ring for each of its bytes.
-            Some(Edit::Refused(Refusal::Full)) if self.overflowed => {}
-            Some(Edit::Refused(Refusal::Full)) => {
-                self.overflowed = true;
-                screen.bell();
-            }
-            Some(edit) => {
-                // Who shortens the line has seen where it ended, and may enter it.
-                if self.line.len() < was.len() {
-                    self.overflowed = false;
-                }
-                self.show(screen, was, edit);
-            }
+            // The bell rings once: a long paste would ring it for each of its bytes.
+            Some(Edit::Refused(Refusal::Full)) if overflowed => {}
+            Some(edit) => self.show(screen, was, edit),
             None => {}
         }
     }
@@ -197,18 +182,18 @@ impl Editor {
     /// Shows the line `back` lines back in the history, or the unfinished one.
     fn recall(&mut self, screen: &mut Screen<'_>, back: Option<usize>) {
         let was = Shown::of(&self.line);
-        let edit = match back {
-            None => self.line.set(self.draft.as_str()),
+        match back {
+            None => self.line = self.draft.clone(),
             Some(back) => {
                 let Some(text) = self.history.recent(back) else { return screen.bell() };
                 if self.recalled.is_none() {
-                    self.draft.set(self.line.as_str());
+                    self.draft = self.line.clone();
                 }
-                self.line.set(text)
+                self.line.set(text);
             }
-        };
+        }
         self.recalled = back;
-        self.show(screen, was, edit);
+        self.show(screen, was, Edit::Changed { from: 0 });
     }
 
     /// Completes the word before the cursor as far as the candidates agree; the second Tab lists them.
@@ -218,8 +203,12 @@ impl Editor {
         let mut word = heapless::String::<MAX_LINE_BYTES>::new();
         let written = matches.write_common(&mut word);
         self.tabbed = matches.count() > 1;
-        let typed = self.line.before_cursor().get(start..);
-        let adds = matches.count() > 0 && typed.is_some_and(|typed| typed != word);
+        // While there is a choice, the word only grows: a quote that turns out useless stays for now.
+        let adds = self.line.before_cursor().get(start..).is_some_and(|typed| match matches.count() {
+            0 => false,
+            1 => typed != word,
+            _ => word.len() > typed.len(),
+        });
         if written.is_err() {
             screen.bell(); // a word that no line can hold
         } else if adds {

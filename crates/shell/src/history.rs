@@ -61,7 +61,7 @@ impl History {
     /// The line `back` lines before the newest, which is 0.
     #[must_use]
     pub fn recent(&self, back: usize) -> Option<&str> {
-        self.line(self.count.checked_sub(back + 1)?)
+        self.line(self.count.checked_sub(back)?.checked_sub(1)?)
     }
 
     /// The lines with their numbers, oldest first. A number stays with its line.
@@ -109,7 +109,7 @@ mod tests {
         }
         assert_eq!(history.iter().collect::<Vec<_>>(), [(1, "ls"), (2, "cat a"), (3, "ls")]);
         assert_eq!((history.recent(0), history.recent(2), history.recent(3)), (Some("ls"), Some("ls"), None));
-        assert_eq!(history.recent(usize::MAX - 1), None);
+        assert_eq!(history.recent(usize::MAX), None);
     }
 
     #[test]

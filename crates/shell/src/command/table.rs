@@ -2,6 +2,7 @@
 
 use super::{Action, ArgumentForm, ArgumentSpec, CommandSpec, Form, Group, Need, SubcommandSpec, ValueKind};
 use crate::term::Term;
+use governance::limit::RateLimitAlgorithm;
 
 /// The kinds of keys, as the beginnings of scopes.
 pub const SCOPE_KINDS: &[&str] = &[
@@ -415,20 +416,8 @@ const CONFIG_FILE: ArgumentSpec = required(positional("file", ValueKind::FileNam
 const KEY: ArgumentSpec =
     key("key", ValueKind::Text, "only this key of a wildcard limit, such as 203.0.113.9 of ip:*");
 
-const ALGORITHM: ArgumentSpec = key(
-    "algorithm",
-    ValueKind::OneOf(&[
-        "token-bucket",
-        "leaky-bucket",
-        "leaky-queue",
-        "sliding-window",
-        "sliding-log",
-        "fixed-window",
-        "unlimited",
-        "ban",
-    ]),
-    "how it counts",
-);
+const ALGORITHM: ArgumentSpec =
+    key("algorithm", ValueKind::OneOf(&RateLimitAlgorithm::WORDS), "how it counts");
 const CAPACITY: ArgumentSpec = key("capacity", ValueKind::Size, "the size of the bucket");
 const RATE: ArgumentSpec = key("rate", ValueKind::Rate, "how fast the bucket fills again, such as 60/1m");
 const LIMIT_OF_WINDOW: ArgumentSpec = key("limit", ValueKind::Size, "how much a window allows");
@@ -453,4 +442,26 @@ const fn key(name: &'static str, value: ValueKind, summary: &'static str) -> Arg
 
 const fn required(argument: ArgumentSpec) -> ArgumentSpec {
     ArgumentSpec { need: Need::Required, ..argument }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{COMMANDS, SCOPE_KINDS, ValueKind};
+    use governance::request::Unit;
+    use governance::scope::Kind;
+
+    #[test]
+    fn the_words_are_those_of_the_engine() {
+        assert_eq!(SCOPE_KINDS, Kind::ALL.map(|kind| format!("{}:", kind.word())));
+        let ratelimit = COMMANDS.iter().find(|command| command.name == "ratelimit").unwrap();
+        let add = ratelimit.subcommand("add").unwrap();
+        let unit = add.arguments.iter().find(|argument| argument.name == "unit").unwrap();
+        let ValueKind::OneOf(units) = unit.value else { panic!("unit is not a choice") };
+        assert_eq!(units, Unit::ALL.map(Unit::word));
+        let mut names: Vec<_> = add.arguments.iter().map(|argument| argument.name).collect();
+        let mut fields = governance::limit::FIELDS.to_vec();
+        names.sort_unstable();
+        fields.sort_unstable();
+        assert_eq!(names, fields);
+    }
 }

@@ -12,6 +12,7 @@ pub(super) struct LineBuffer {
     bytes: [u8; MAX_LINE_BYTES],
     len: usize,
     cursor: usize,
+    overflowed: bool,
 }
 
 /// What a key did to a line.
@@ -34,7 +35,7 @@ pub(super) enum Refusal {
 
 impl LineBuffer {
     pub(super) const fn new() -> Self {
-        Self { bytes: [0; MAX_LINE_BYTES], len: 0, cursor: 0 }
+        Self { bytes: [0; MAX_LINE_BYTES], len: 0, cursor: 0, overflowed: false }
     }
 
     pub(super) fn as_str(&self) -> &str {
@@ -54,13 +55,19 @@ impl LineBuffer {
         self.cursor
     }
 
+    /// Whether a character was refused for want of room and nothing was erased since. Who shortens the line
+    /// has seen where it ends.
+    pub(super) const fn overflowed(&self) -> bool {
+        self.overflowed
+    }
+
     pub(super) fn clear(&mut self) {
-        (self.len, self.cursor) = (0, 0);
+        (self.len, self.cursor, self.overflowed) = (0, 0, false);
     }
 
     /// Puts `text` in the place of the whole line, the cursor after it.
     pub(super) fn set(&mut self, text: &str) -> Edit {
-        self.cursor = self.len;
+        self.clear();
         self.replace_before_cursor(0, text)
     }
 
@@ -74,6 +81,7 @@ impl LineBuffer {
         let end = start + text.len();
         self.bytes.copy_within(self.cursor..self.len, end);
         self.bytes[start..end].copy_from_slice(text.as_bytes());
+        self.overflowed &= len >= self.len;
         (self.len, self.cursor) = (len, end);
         Edit::Changed { from: start }
     }
@@ -104,7 +112,9 @@ impl LineBuffer {
         if is_combining(c) && self.cursor == 0 {
             return Edit::Refused(Refusal::NoBase);
         }
-        self.replace_before_cursor(self.cursor, c.encode_utf8(&mut [0; 4]))
+        let edit = self.replace_before_cursor(self.cursor, c.encode_utf8(&mut [0; 4]));
+        self.overflowed |= edit == Edit::Refused(Refusal::Full);
+        edit
     }
 
     fn move_to(&mut self, cursor: usize) -> Edit {
@@ -120,38 +130,49 @@ impl LineBuffer {
         self.replace_before_cursor(start, "")
     }
 
-    fn after_cursor(&self) -> &str {
-        self.as_str().get(self.cursor..).unwrap_or_default()
-    }
-
     fn cluster_before(&self) -> usize {
-        let mut characters = self.before_cursor().char_indices().rev();
-        characters.find(|(_, c)| !is_combining(*c)).map_or(0, |(index, _)| index)
+        cluster_before(self.as_str(), self.cursor)
     }
 
     fn cluster_after(&self) -> usize {
-        let mut characters = self.after_cursor().char_indices().skip(1);
-        characters.find(|(_, c)| !is_combining(*c)).map_or(self.len, |(index, _)| self.cursor + index)
+        cluster_after(self.as_str(), self.cursor)
     }
 
-    /// Where the word before the cursor starts, blanks between them included.
+    /// Where the word before the cursor starts, the blanks between them included.
     fn word_before(&self) -> usize {
-        let words = self.before_cursor().trim_end_matches(' ');
-        words.rfind(' ').map_or(0, |blank| self.end_of_cluster(blank))
+        let text = self.as_str();
+        let mut at = self.cursor;
+        for blanks in [true, false] {
+            while at > 0 && text[cluster_before(text, at)..].starts_with(' ') == blanks {
+                at = cluster_before(text, at);
+            }
+        }
+        at
     }
 
-    /// Where the word after the cursor ends.
+    /// Where the word after the cursor ends, the blanks between them included.
     fn word_after(&self) -> usize {
-        let blanks = self.after_cursor().len() - self.after_cursor().trim_start_matches(' ').len();
-        let rest = &self.after_cursor()[blanks..];
-        rest.find(' ').map_or(self.len, |blank| self.cursor + blanks + blank)
+        let text = self.as_str();
+        let mut at = self.cursor;
+        for blanks in [true, false] {
+            while at < text.len() && text[at..].starts_with(' ') == blanks {
+                at = cluster_after(text, at);
+            }
+        }
+        at
     }
+}
 
-    /// Where the cluster that starts at `start` ends.
-    fn end_of_cluster(&self, start: usize) -> usize {
-        let mut characters = self.as_str()[start..].char_indices().skip(1);
-        characters.find(|(_, c)| !is_combining(*c)).map_or(self.len, |(index, _)| start + index)
-    }
+/// Where the cluster before byte `at` starts.
+fn cluster_before(text: &str, at: usize) -> usize {
+    let mut characters = text[..at].char_indices().rev();
+    characters.find(|(_, c)| !is_combining(*c)).map_or(0, |(index, _)| index)
+}
+
+/// Where the cluster that starts at byte `at` ends.
+fn cluster_after(text: &str, at: usize) -> usize {
+    let mut characters = text[at..].char_indices().skip(1);
+    characters.find(|(_, c)| !is_combining(*c)).map_or(text.len(), |(index, _)| at + index)
 }
 
 /// Whether `c` is drawn on the character before it. These are the marks in common use; one that is missing

@@ -34,10 +34,6 @@ impl Shown {
     pub(super) fn of(line: &LineBuffer) -> Self {
         Self { cursor: line.cursor(), len: line.len(), ascii: line.as_str().is_ascii() }
     }
-
-    pub(super) const fn len(&self) -> usize {
-        self.len
-    }
 }
 
 impl Screen<'_> {

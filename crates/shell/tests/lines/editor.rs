@@ -1,0 +1,377 @@
+//! The editor against a naive model of a line, and what the terminal shows after every key.
+
+use proptest::prelude::*;
+use shell::complete::NoCompleter;
+use shell::editor::{Editor, Event, PROMPT};
+use shell::term::Term;
+use shell::words::MAX_LINE_BYTES;
+
+use crate::terminal::{Terminal, cells};
+
+/// An editor at a terminal.
+struct Session {
+    editor: Editor,
+    terminal: Terminal,
+}
+
+impl Session {
+    fn new(term: Term) -> Self {
+        let mut session = Self { editor: Editor::new(), terminal: Terminal::new(term == Term::Ansi) };
+        session.editor.set_term(term);
+        session.editor.begin(&mut session.terminal);
+        session
+    }
+
+    /// Feeds bytes and answers with the lines entered and the other events.
+    fn send(&mut self, bytes: impl AsRef<[u8]>) -> Vec<Result<String, Event>> {
+        let mut events = Vec::new();
+        for byte in bytes.as_ref() {
+            let event = self.editor.feed(*byte, &mut self.terminal, &NoCompleter);
+            if event != Event::None {
+                let line = self.editor.line().to_string();
+                events.push(if event == Event::Line { Ok(line) } else { Err(event) });
+                self.editor.begin(&mut self.terminal);
+            }
+        }
+        events
+    }
+
+    fn assert_shows(&self, line: &str, before_cursor: &str) {
+        assert_eq!(self.editor.line(), line);
+        assert_eq!(self.terminal.row(), cells(&format!("{PROMPT}{line}")).0);
+        assert_eq!(self.terminal.column(), cells(&format!("{PROMPT}{before_cursor}")).1);
+    }
+}
+
+fn output(term: Term, before: &str, key: &str) -> String {
+    let mut editor = Editor::new();
+    editor.set_term(term);
+    before
+        .bytes()
+        .for_each(|byte| assert_eq!(editor.feed(byte, &mut String::new(), &NoCompleter), Event::None));
+    let mut out = String::new();
+    for byte in key.bytes() {
+        editor.feed(byte, &mut out, &NoCompleter);
+    }
+    out
+}
+
+#[test]
+fn common_keys_cost_few_bytes() {
+    for term in [Term::Ansi, Term::Dumb] {
+        assert_eq!(output(term, "ls", "x"), "x");
+        assert_eq!(output(term, "ls", "\x1b[D"), "\x08");
+        assert_eq!(output(term, "ls\x02", "\x1b[C"), "s");
+        assert_eq!(output(term, "ls\x02", "x"), "xs\x08");
+        assert_eq!(output(term, "", "\x1b[D\x1b[C\x01\x05\x0b\x15\x17\x7f"), "");
+    }
+    assert_eq!(output(Term::Ansi, "ls", "\x7f"), "\x08\x1b[K");
+    assert_eq!(output(Term::Dumb, "ls", "\x7f"), "\x08 \x08");
+}
+
+#[test]
+fn every_enter_of_a_paste_gives_its_line() {
+    let mut session = Session::new(Term::Ansi);
+    let lines = session.send("ls\r\n\ncat a\rdate");
+    assert_eq!(lines, [Ok("ls".into()), Ok(String::new()), Ok("cat a".into())]);
+    session.assert_shows("date", "date");
+    let shown: Vec<_> = session.terminal.text();
+    assert_eq!(shown, ["weir> ls", "weir>", "weir> cat a", "weir> date"]);
+}
+
+#[test]
+fn a_line_that_is_too_long_is_never_handed_out_cut_short() {
+    for term in [Term::Ansi, Term::Dumb] {
+        let mut session = Session::new(term);
+        let long = "x".repeat(MAX_LINE_BYTES);
+        assert_eq!(session.send(format!("{long}\r")), [Ok(long.clone())]);
+        assert_eq!(session.terminal.bells, 0);
+        assert_eq!(session.send(format!("{long}yz\r")), [Err(Event::TooLong)]);
+        assert_eq!(session.terminal.bells, 1);
+        assert_eq!(session.editor.line(), "");
+        assert_eq!(session.editor.history().len(), 1);
+        assert_eq!(session.send("ls\r"), [Ok("ls".into())]);
+    }
+}
+
+#[test]
+fn a_line_that_the_user_shortened_may_be_entered() {
+    let mut session = Session::new(Term::Ansi);
+    let long = "x".repeat(MAX_LINE_BYTES);
+    assert_eq!(session.send(format!("{long}y\x7f\r")), [Ok(long[1..].to_string())]);
+    assert_eq!(session.send(format!("{long}y\x1b[D\r")), [Err(Event::TooLong)]);
+    session.send("ls\r");
+    assert_eq!(session.send(format!("{long}y\x1b[A\x1b[B\r")), [Err(Event::TooLong)]);
+    assert_eq!(session.send(format!("{long}y\x1b[A\r")), [Ok("ls".into())]);
+}
+
+#[test]
+fn ctrl_c_gives_up_the_line_and_ctrl_d_ends_input_only_on_an_empty_one() {
+    let mut session = Session::new(Term::Dumb);
+    assert_eq!(session.send("poweroff\x03ls\r"), [Err(Event::Interrupted), Ok("ls".into())]);
+    assert_eq!(session.terminal.text()[..2], ["weir> poweroff^C", "weir> ls"]);
+    assert_eq!(session.send("ab\x01\x04\x05\x04\r"), [Ok("b".into())]);
+    assert_eq!(session.send("\x04"), [Err(Event::EndOfInput)]);
+}
+
+#[test]
+fn history_keeps_the_unfinished_line() {
+    let mut session = Session::new(Term::Ansi);
+    session.send("ls\rcat a\runfin");
+    session.send("\x1b[A");
+    session.assert_shows("cat a", "cat a");
+    session.send("\x1b[A\x1b[A");
+    session.assert_shows("ls", "ls");
+    assert_eq!(session.terminal.bells, 1);
+    session.send("\x1b[B\x1b[B");
+    session.assert_shows("unfin", "unfin");
+    session.send("\x1b[B");
+    session.assert_shows("unfin", "unfin");
+    assert_eq!(session.send("\x1b[A\x1b[A -x\r"), [Ok("ls -x".into())]);
+    session.send("\x1b[A");
+    session.assert_shows("ls -x", "ls -x");
+}
+
+#[test]
+fn ctrl_l_starts_on_a_clean_screen_or_a_fresh_row() {
+    let mut ansi = Session::new(Term::Ansi);
+    ansi.send("ls\rab\x02\x0c");
+    assert_eq!(ansi.terminal.text(), ["weir> ab"]);
+    ansi.assert_shows("ab", "a");
+    let mut dumb = Session::new(Term::Dumb);
+    dumb.send("ab\x02\x0c");
+    assert_eq!(dumb.terminal.text(), ["weir> ab", "weir> ab"]);
+    dumb.assert_shows("ab", "a");
+}
+
+#[test]
+fn the_line_survives_other_output() {
+    let mut session = Session::new(Term::Ansi);
+    session.send("ab\x02");
+    std::fmt::Write::write_str(&mut session.terminal, "\na message\n").unwrap();
+    session.editor.redraw(&mut session.terminal);
+    session.assert_shows("ab", "a");
+}
+
+#[test]
+fn bytes_after_an_event_begin_another_line() {
+    let mut editor = Editor::new();
+    let mut out = String::new();
+    for (byte, event) in
+        [(b'a', Event::None), (b'\r', Event::Line), (b'b', Event::None), (b'\r', Event::Line)]
+    {
+        assert_eq!(editor.feed(byte, &mut out, &NoCompleter), event);
+    }
+    assert_eq!(editor.line(), "b");
+}
+
+/// A line as anyone would write it: letters with their marks, and the number of them before the cursor.
+#[derive(Clone, Debug, Default)]
+struct Model {
+    letters: Vec<String>,
+    cursor: usize,
+    entered: Vec<String>,
+    back: usize,
+    draft: (Vec<String>, usize),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Op {
+    Type(char),
+    Left,
+    Right,
+    WordLeft,
+    WordRight,
+    Home,
+    End,
+    Backspace,
+    Delete,
+    KillToStart,
+    KillToEnd,
+    KillWord,
+    Up,
+    Down,
+    Noise(&'static str),
+    Enter,
+}
+
+impl Op {
+    fn bytes(self) -> String {
+        match self {
+            Self::Type(c) => c.to_string(),
+            Self::Left => "\x1b[D".into(),
+            Self::Right => "\x1bOC".into(),
+            Self::WordLeft => "\x1b[1;5D".into(),
+            Self::WordRight => "\x1b[1;5C".into(),
+            Self::Home => "\x1b[7~".into(),
+            Self::End => "\x1b[4~".into(),
+            Self::Backspace => "\x7f".into(),
+            Self::Delete => "\x1b[3~".into(),
+            Self::KillToStart => "\x15".into(),
+            Self::KillToEnd => "\x0b".into(),
+            Self::KillWord => "\x17".into(),
+            Self::Up => "\x1b[A".into(),
+            Self::Down => "\x1b[B".into(),
+            Self::Noise(bytes) => bytes.into(),
+            Self::Enter => "\r".into(),
+        }
+    }
+}
+
+impl Model {
+    fn line(&self) -> String {
+        self.letters.concat()
+    }
+
+    fn word_start(&self) -> usize {
+        let mut at = self.cursor;
+        while at > 0 && self.letters[at - 1].starts_with(' ') {
+            at -= 1;
+        }
+        while at > 0 && !self.letters[at - 1].starts_with(' ') {
+            at -= 1;
+        }
+        at
+    }
+
+    fn word_end(&self) -> usize {
+        let mut at = self.cursor;
+        while at < self.letters.len() && self.letters[at].starts_with(' ') {
+            at += 1;
+        }
+        while at < self.letters.len() && !self.letters[at].starts_with(' ') {
+            at += 1;
+        }
+        at
+    }
+
+    fn apply(&mut self, op: Op) {
+        match op {
+            Op::Type('\u{301}') => {
+                if let Some(letter) = self.letters[..self.cursor].last_mut() {
+                    letter.push('\u{301}');
+                }
+            }
+            Op::Type(c) => {
+                self.letters.insert(self.cursor, c.to_string());
+                self.cursor += 1;
+            }
+            Op::Left => self.cursor = self.cursor.saturating_sub(1),
+            Op::Right => self.cursor = (self.cursor + 1).min(self.letters.len()),
+            Op::WordLeft => self.cursor = self.word_start(),
+            Op::WordRight => self.cursor = self.word_end(),
+            Op::Home => self.cursor = 0,
+            Op::End => self.cursor = self.letters.len(),
+            Op::Backspace if self.cursor > 0 => {
+                self.cursor -= 1;
+                self.letters.remove(self.cursor);
+            }
+            Op::Delete if self.cursor < self.letters.len() => {
+                self.letters.remove(self.cursor);
+            }
+            Op::Backspace | Op::Delete | Op::Noise(_) => {}
+            Op::KillToStart => {
+                self.letters.drain(..self.cursor);
+                self.cursor = 0;
+            }
+            Op::KillToEnd => self.letters.truncate(self.cursor),
+            Op::KillWord => {
+                let start = self.word_start();
+                self.letters.drain(start..self.cursor);
+                self.cursor = start;
+            }
+            Op::Up if self.back < self.entered.len() => {
+                if self.back == 0 {
+                    self.draft = (self.letters.clone(), self.cursor);
+                }
+                self.recall(self.back + 1);
+            }
+            Op::Down if self.back > 0 => self.recall(self.back - 1),
+            Op::Up | Op::Down => {}
+            Op::Enter => {
+                let line = self.line();
+                if !line.trim().is_empty() && self.entered.last() != Some(&line) {
+                    self.entered.push(line);
+                }
+                self.letters.clear();
+                (self.cursor, self.back) = (0, 0);
+            }
+        }
+    }
+
+    fn recall(&mut self, back: usize) {
+        self.back = back;
+        if back == 0 {
+            (self.letters, self.cursor) = self.draft.clone();
+        } else {
+            self.letters = letters(&self.entered[self.entered.len() - back]);
+            self.cursor = self.letters.len();
+        }
+    }
+}
+
+fn letters(line: &str) -> Vec<String> {
+    let mut letters: Vec<String> = Vec::new();
+    for c in line.chars() {
+        match letters.last_mut() {
+            Some(letter) if c == '\u{301}' => letter.push(c),
+            _ => letters.push(c.to_string()),
+        }
+    }
+    letters
+}
+
+fn any_op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        6 => prop::sample::select(vec!['a', 'b', ' ', ' ', 'c', '=', '"']).prop_map(Op::Type),
+        2 => prop::sample::select(vec!['é', '漢', '🦀', '\u{301}']).prop_map(Op::Type),
+        8 => prop::sample::select(vec![
+            Op::Left, Op::Left, Op::Right, Op::WordLeft, Op::WordRight, Op::Home, Op::End, Op::Backspace, Op::Backspace,
+            Op::Delete, Op::KillToStart, Op::KillToEnd, Op::KillWord, Op::Up, Op::Down,
+        ]),
+        1 => prop::sample::select(vec!["\x1b[5~", "\0", "\x1b]0;t\x07", "\u{9b}", "\x1b[?1;2c"]).prop_map(Op::Noise),
+        1 => Just(Op::Enter),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn text_and_screen_follow_the_model(
+        term in prop::sample::select(vec![Term::Ansi, Term::Dumb]),
+        ops in prop::collection::vec(any_op(), 0..80),
+    ) {
+        let mut session = Session::new(term);
+        let mut model = Model::default();
+        for op in ops {
+            let entered = model.line();
+            model.apply(op);
+            let events = session.send(op.bytes());
+            if let Op::Enter = op {
+                prop_assert_eq!(events, [Ok(entered)]);
+            } else {
+                prop_assert_eq!(events, []);
+                session.assert_shows(&model.line(), &model.letters[..model.cursor].concat());
+            }
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic_or_show_something_else(
+        term in prop::sample::select(vec![Term::Ansi, Term::Dumb]),
+        bytes in prop::collection::vec(prop_oneof![
+            any::<u8>(),
+            prop::sample::select(b"\x1b[O;~\r\n\x01\x02\x7f\xcc\x81ab 13".to_vec()),
+        ], 0..1200),
+    ) {
+        let mut session = Session::new(term);
+        for byte in bytes {
+            session.send([byte]);
+            let line = session.editor.line();
+            prop_assert!(line.len() <= MAX_LINE_BYTES && !line.contains(char::is_control));
+            let expected = format!("{PROMPT}{line}");
+            prop_assert_eq!(session.terminal.row(), cells(&expected).0);
+        }
+    }
+}

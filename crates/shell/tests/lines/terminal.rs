@@ -1,0 +1,139 @@
+//! A terminal that tests can look at.
+
+use std::fmt;
+
+/// One screen cell: what is drawn in it, or the right half of the wide character before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Cell {
+    Text(String),
+    RightHalf,
+}
+
+/// A terminal with endless rows. It knows the few control sequences that the shell may send, and panics on
+/// any other.
+#[derive(Debug)]
+pub(crate) struct Terminal {
+    rows: Vec<Vec<Cell>>,
+    column: usize,
+    pub(crate) bells: usize,
+    knows_escapes: bool,
+    escape: Option<String>,
+}
+
+/// The columns that a character takes.
+fn width(c: char) -> usize {
+    match c {
+        '\u{300}'..='\u{36f}' => 0,
+        '漢' | '🦀' => 2,
+        _ => 1,
+    }
+}
+
+/// The cells that `text` fills on an empty row, without blanks at the end, and the column after it.
+pub(crate) fn cells(text: &str) -> (Vec<Cell>, usize) {
+    let mut terminal = Terminal::new(false);
+    text.chars().for_each(|c| terminal.put(c));
+    (terminal.row(), terminal.column)
+}
+
+impl Terminal {
+    pub(crate) fn new(knows_escapes: bool) -> Self {
+        Self { rows: vec![Vec::new()], column: 0, bells: 0, knows_escapes, escape: None }
+    }
+
+    /// The last row, without blanks at its end.
+    pub(crate) fn row(&self) -> Vec<Cell> {
+        let mut row = self.rows.last().cloned().unwrap_or_default();
+        while row.last() == Some(&Cell::Text(" ".into())) {
+            row.pop();
+        }
+        row
+    }
+
+    pub(crate) fn column(&self) -> usize {
+        self.column
+    }
+
+    /// All rows as text, without blanks at their ends.
+    pub(crate) fn text(&self) -> Vec<String> {
+        let text = |row: &Vec<Cell>| {
+            row.iter()
+                .map(|cell| if let Cell::Text(text) = cell { text.as_str() } else { "" })
+                .collect::<String>()
+        };
+        self.rows.iter().map(|row| text(row).trim_end().to_string()).collect()
+    }
+
+    fn take(&mut self, c: char) {
+        if let Some(mut escape) = self.escape.take() {
+            escape.push(c);
+            match escape.as_str() {
+                "[" | "[2" => self.escape = Some(escape),
+                "[K" => {
+                    let column = self.column;
+                    self.last_row().truncate(column);
+                }
+                "[H" => self.column = 0,
+                "[2J" => self.rows = vec![Vec::new()],
+                other => panic!("unknown escape sequence {other:?}"),
+            }
+            return;
+        }
+        match c {
+            '\x1b' => {
+                assert!(self.knows_escapes, "an escape sequence for a dumb terminal");
+                self.escape = Some(String::new());
+            }
+            '\x07' => self.bells += 1,
+            '\x08' => self.column = self.column.saturating_sub(1),
+            '\r' => self.column = 0,
+            '\n' => {
+                self.rows.push(Vec::new());
+                self.column = 0;
+            }
+            c => {
+                assert!(!c.is_control(), "control character {c:?}");
+                self.put(c);
+            }
+        }
+    }
+
+    fn last_row(&mut self) -> &mut Vec<Cell> {
+        let last = self.rows.len() - 1;
+        &mut self.rows[last]
+    }
+
+    fn put(&mut self, c: char) {
+        let column = self.column;
+        let row = self.last_row();
+        if width(c) == 0 {
+            if let Some(Cell::Text(text)) = row[..column].iter_mut().rfind(|cell| **cell != Cell::RightHalf) {
+                text.push(c);
+            }
+            return;
+        }
+        let blank = Cell::Text(" ".into());
+        if row.len() < column + width(c) {
+            row.resize(column + width(c), blank.clone());
+        }
+        // Writing over half of a wide character destroys the other half.
+        if row[column] == Cell::RightHalf {
+            row[column - 1] = blank.clone();
+        }
+        if row.get(column + width(c)) == Some(&Cell::RightHalf) {
+            row[column + width(c)] = blank;
+        }
+        row[column] = Cell::Text(c.to_string());
+        if width(c) == 2 {
+            row[column + 1] = Cell::RightHalf;
+        }
+        self.column += width(c);
+    }
+}
+
+impl fmt::Write for Terminal {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().for_each(|c| self.take(c));
+        Ok(())
+    }
+}
