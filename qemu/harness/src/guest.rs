@@ -11,7 +11,7 @@ use crate::console::{PROMPT, Plain, ends_with_prompt};
 use crate::machine::{Exit, Line, Machine, Running};
 
 /// How long a test waits for something that ought to come at once. It only bounds a hang.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A booted kernel. QEMU is killed when it is dropped.
 ///

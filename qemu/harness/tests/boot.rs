@@ -103,7 +103,9 @@ fn a_burst_of_20_kb_loses_no_byte() {
     // Every line is its own unknown command, so that a lost byte shows in the echo or in a line's number.
     let lines: Vec<String> =
         (0..200).map(|number| format!("x{number:03}{}", "abcdefgh".repeat(12))).collect();
-    let burst: String = lines.iter().map(|line| format!("{line}\r")).collect();
+    // The empty line in front has each of the others come after a prompt of its own.
+    let burst: String =
+        "\r".chars().chain(lines.iter().flat_map(|line| line.chars().chain(['\r']))).collect();
     assert!(burst.len() >= 20_000);
     guest.send(burst.as_bytes()).expect("the console takes it");
     for line in &lines {
