@@ -63,6 +63,7 @@ fn common_keys_cost_few_bytes() {
         assert_eq!(output(term, "ls", "\x1b[D"), "\x08");
         assert_eq!(output(term, "ls\x02", "\x1b[C"), "s");
         assert_eq!(output(term, "ls\x02", "x"), "xs\x08");
+        assert_eq!(output(term, &"x".repeat(100), "\x01"), format!("\r{PROMPT}"));
         assert_eq!(output(term, "", "\x1b[D\x1b[C\x01\x05\x0b\x15\x17\x7f"), "");
     }
     assert_eq!(output(Term::Ansi, "ls", "\x7f"), "\x08\x1b[K");
