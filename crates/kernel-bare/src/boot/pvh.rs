@@ -53,6 +53,13 @@ pvh_start:
     cld
     movl %ebx, %esi                     # start info, kept until Rust takes it
 
+    xorl %eax, %eax                     # the tables and the stack; Rust clears the rest
+    movl $(__bss_early_start - KOFF), %edi
+    movl $(__bss_rest_start - KOFF), %ecx
+    subl %edi, %ecx
+    shrl $2, %ecx
+    rep stosl
+
     movl $({tables} - KOFF + 3 * 4096), %edi
     movl $0x83, %eax                    # present, writable, 2 MiB
     movl $2048, %ecx
@@ -134,10 +141,12 @@ const MEMORY_KIND_RAM: u32 = 1;
 extern "C" fn pvh_entry(start_info: u64) -> ! {
     let entry_ticks = cpu::ticks();
     let info = describe(start_info, entry_ticks).expect("QEMU hands over a start info");
-    // Before the first static is used: QEMU does not say that it left out what did not fit.
-    if !is_in_memory(&info.regions, image()) {
+    // QEMU does not say that it left out what did not fit.
+    if !is_in_memory(&info, image()) {
         refuse(&info.regions);
     }
+    // SAFETY: No static has been used, and the image lies in memory that nothing else lies in.
+    unsafe { layout::clear_statics() };
     BOOT_INFO.set(info);
     super::start()
 }
@@ -148,10 +157,19 @@ fn image() -> Range<u64> {
     first.pages.start - KERNEL_OFFSET..last.pages.end - KERNEL_OFFSET
 }
 
-fn is_in_memory(regions: &Regions, image: Range<u64>) -> bool {
-    regions.list().iter().any(|region| {
+/// Whether the image lies in memory, and not under the ramdisk.
+fn is_in_memory(info: &BootInfo, image: Range<u64>) -> bool {
+    let ramdisk = window_address(info.ramdisk);
+    let covers = |region: &Region| {
         region.kind == RegionKind::InUse && region.start <= image.start && image.end <= region.end
-    })
+    };
+    info.regions.list().iter().any(covers) && (ramdisk.end <= image.start || image.end <= ramdisk.start)
+}
+
+/// The physical addresses of what is seen through the window.
+fn window_address(bytes: &[u8]) -> Range<u64> {
+    let start = (bytes.as_ptr() as u64).saturating_sub(physical::PHYSICAL_MAP);
+    start..start + bytes.len() as u64
 }
 
 /// Says that the machine is too small, and ends it, without a static or a lock.
@@ -181,8 +199,8 @@ fn describe(start_info: u64, entry_ticks: u64) -> Option<BootInfo> {
     let image = image();
     regions.claim(image.start, image.end);
     if !ramdisk.is_empty() {
-        let start = ramdisk.as_ptr() as u64 - physical::PHYSICAL_MAP;
-        regions.claim(start, start + ramdisk.len() as u64);
+        let Range { start, end } = window_address(ramdisk);
+        regions.claim(start, end);
     }
     Some(BootInfo { path: BootPath::Pvh, regions, ramdisk, rsdp, entry_ticks })
 }

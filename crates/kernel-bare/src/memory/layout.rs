@@ -40,6 +40,7 @@ unsafe extern "C" {
     static __text_end: Mark;
     static __data_start: Mark;
     static __data_end: Mark;
+    static __bss_rest_start: Mark;
 }
 
 /// The parts of the image in ascending order of address; each one begins where the one before ends.
@@ -63,6 +64,28 @@ pub fn sections() -> [Section; 3] {
             access: Access::ReadWrite,
         },
     ]
+}
+
+/// Makes the statics zero that the entry code has not, as Rust takes them to be. QEMU does so too, but SeaBIOS
+/// runs after that and leaves its marks near the end of memory.
+///
+/// # Safety
+///
+/// It must run once, before any code uses such a static, and the image must lie in memory of its own.
+pub(crate) unsafe fn clear_statics() {
+    let end = (&raw const __data_end).cast::<u64>().cast_mut();
+    let mut word = (&raw const __bss_rest_start).cast::<u64>().cast_mut();
+    // Most words are zero already, and reading is cheaper than writing.
+    while word < end {
+        // SAFETY: The word is aligned and part of the image; nothing else refers to it yet.
+        let value = unsafe { word.read_volatile() };
+        if value != 0 {
+            // SAFETY: As above.
+            unsafe { word.write_volatile(0) };
+        }
+        // SAFETY: At most one past the end of the image.
+        word = unsafe { word.add(1) };
+    }
 }
 
 /// Whether `address` lies in the kernel's code.
