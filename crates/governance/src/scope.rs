@@ -5,10 +5,11 @@
 //! SipHash-1-3 (Aumasson, Bernstein, "SipHash: a fast short-input PRF") under a secret, so that nobody
 //! outside can aim names at one place of the table.
 
+mod siphash;
+
 use crate::text::Text;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use siphasher::sip::SipHasher13;
 
 /// The longest name in bytes.
 pub const NAME_BYTES_MAX: usize = 64;
@@ -158,12 +159,13 @@ impl<'a> NameRef<'a> {
     ///
     /// # Errors
     /// [`ScopeError::EmptyName`], [`ScopeError::LongName`] or [`ScopeError::ControlCharacter`].
+    #[inline]
     pub fn new(name: &'a str) -> Result<Self, ScopeError> {
         if name.is_empty() {
             Err(ScopeError::EmptyName)
         } else if name.len() > NAME_BYTES_MAX {
             Err(ScopeError::LongName { bytes: name.len() })
-        } else if name.bytes().any(|byte| byte.is_ascii_control()) {
+        } else if holds_control_character(name.as_bytes()) {
             Err(ScopeError::ControlCharacter)
         } else {
             Ok(Self(name))
@@ -174,6 +176,24 @@ impl<'a> NameRef<'a> {
     #[must_use]
     pub const fn as_str(self) -> &'a str {
         self.0
+    }
+}
+
+/// Whether any byte is an ASCII control character; eight bytes at a time, because every name of every request is
+/// asked.
+fn holds_control_character(name: &[u8]) -> bool {
+    let in_word = |word: &[u8; 8]| {
+        const ONES: u64 = u64::from_le_bytes([1; 8]);
+        let word = u64::from_le_bytes(*word);
+        let rubout = word ^ (0x7f * ONES);
+        // A byte borrows from its upper bit only if it is below 0x20, or if it is 0x7f (Warren, "Hacker's Delight").
+        let borrowed = (word.wrapping_sub(0x20 * ONES) & !word) | (rubout.wrapping_sub(ONES) & !rubout);
+        borrowed & (0x80 * ONES) != 0
+    };
+    match name.last_chunk() {
+        // The last eight bytes may be looked at twice.
+        Some(end) => name.as_chunks().0.iter().any(in_word) || in_word(end),
+        None => name.iter().any(u8::is_ascii_control),
     }
 }
 
@@ -355,38 +375,34 @@ impl HashSecret {
 
     /// Hashes a key: the kind, the form and the length of the name, the name.
     #[must_use]
+    #[inline]
     pub fn hash(&self, kind: Kind, name: KeyName<'_>) -> KeyHash {
-        let mut parts = [0u8; HASHED_HEADER_BYTES + NAME_BYTES_MAX];
-        let place = &mut parts[HASHED_HEADER_BYTES..];
-        let (form, length) = match name {
-            KeyName::Text(text) => (0, copy(place, text.as_str().as_bytes())),
-            KeyName::LowerCase(text) => {
-                let length = copy(place, text.as_str().as_bytes());
-                place[..length].make_ascii_lowercase();
-                (0, length)
-            }
-            KeyName::Ip(IpKey::V4(address)) => (1, copy(place, &address.octets())),
-            KeyName::Ip(IpKey::V6Network(network)) => (2, copy(place, &network)),
-        };
-        parts[0] = kind as u8;
-        parts[1] = form;
-        parts[2] = u8::try_from(length).unwrap_or(u8::MAX);
-        KeyHash(SipHasher13::new_with_keys(self.k0, self.k1).hash(&parts[..HASHED_HEADER_BYTES + length]))
+        match name {
+            KeyName::Text(text) => self.hash_parts(kind, 0, text.as_str().as_bytes()),
+            KeyName::LowerCase(text) => self.hash_lower_case(kind, text),
+            KeyName::Ip(IpKey::V4(address)) => self.hash_parts(kind, 1, &address.octets()),
+            KeyName::Ip(IpKey::V6Network(network)) => self.hash_parts(kind, 2, &network),
+        }
     }
-}
 
-/// Kind, form of the name, length of the name.
-const HASHED_HEADER_BYTES: usize = 3;
+    fn hash_lower_case(&self, kind: Kind, name: NameRef<'_>) -> KeyHash {
+        let mut lower = [0; NAME_BYTES_MAX];
+        let lower = &mut lower[..name.as_str().len()];
+        lower.copy_from_slice(name.as_str().as_bytes());
+        lower.make_ascii_lowercase();
+        self.hash_parts(kind, 0, lower)
+    }
 
-fn copy(target: &mut [u8], source: &[u8]) -> usize {
-    let length = source.len().min(target.len());
-    target[..length].copy_from_slice(&source[..length]);
-    length
+    #[inline]
+    fn hash_parts(&self, kind: Kind, form: u8, name: &[u8]) -> KeyHash {
+        let length = u8::try_from(name.len()).unwrap_or(u8::MAX);
+        KeyHash(siphash::hash(self, [kind as u8, form, length], name))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{HashSecret, KeyName, Kind, NameRef, Pattern, Scope, ScopeError};
+    use super::{HashSecret, KeyName, Kind, NameRef, Pattern, Scope, ScopeError, holds_control_character};
 
     #[test]
     fn scopes_are_read_with_the_kind_up_to_the_first_colon() {
@@ -412,6 +428,21 @@ mod tests {
         assert!(Scope::parse(&format!("user:{}", "x".repeat(64))).is_ok());
         assert_eq!(Scope::parse("ip:300.1.2.3"), Err(ScopeError::NotAnAddress));
         assert_eq!(Scope::parse("user:a\nb"), Err(ScopeError::ControlCharacter));
+    }
+
+    #[test]
+    fn control_characters_are_found_wherever_they_stand() {
+        for byte in 0..=u8::MAX {
+            for place in 0..20 {
+                for filler in [b' ', b'~', 0x80, 0xff] {
+                    let mut name = [filler; 20];
+                    name[place] = byte;
+                    for length in place + 1..=name.len() {
+                        assert_eq!(holds_control_character(&name[..length]), byte.is_ascii_control());
+                    }
+                }
+            }
+        }
     }
 
     #[test]
