@@ -383,7 +383,8 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
 
     /// Collects the limits that match: for each kind and unit the exact ones, or else the wildcard ones.
     fn find_matches(&mut self, now: Now, subject: &Subject<'_>, access: Access) {
-        self.matched = 0;
+        // A clearance that was dropped has left its matches behind.
+        self.unpin();
         for kind in self.registry.kinds() {
             let Some(key) = subject.key(kind) else { continue };
             let hash = self.secret.hash(kind, key);
@@ -497,7 +498,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
                 let reason = if cost > room.capacity { Reason::CostAboveCapacity } else { Reason::OverLimit };
                 return Assessment::Refuses { reason, wait: terms.wait(bucket, cost, log) };
             }
-            if cost > 0 && !terms.can_note(bucket, log) {
+            if cost > 0 && !terms.promise_note(bucket, log) {
                 // Room comes with the first entry that expires, of this key or of another.
                 let wait = Wait::For(terms.algorithm.window().map_or(Nanos::MAX, |shape| shape.window));
                 return Assessment::Refuses { reason: Reason::LogFull, wait };
@@ -594,6 +595,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             }
         }
         self.matched = 0;
+        self.log.forget_promises();
     }
 
     /// The hash of a key of `kind`.

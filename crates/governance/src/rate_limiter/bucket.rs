@@ -273,6 +273,14 @@ impl Terms<'_> {
         }
     }
 
+    /// Like [`Terms::can_note`], and keeps the entry for a charge that comes once every limit has agreed.
+    pub(crate) fn promise_note<const LOG: usize>(&self, bucket: &Bucket, log: &mut LogPool<LOG>) -> bool {
+        match bucket {
+            Bucket::Log(entries) => log.promise(entries, self.note_time(entries, log)),
+            _ => true,
+        }
+    }
+
     /// Entries are in the order of time, whatever the clock does.
     fn note_time<const LOG: usize>(&self, entries: &Log, log: &LogPool<LOG>) -> u64 {
         self.now.instant.0.max(log.last(entries).unwrap_or(0))
@@ -438,7 +446,9 @@ impl Terms<'_> {
                 }))
             }
             (RateLimitAlgorithm::SlidingLog(shape), Bucket::Log(entries)) => {
-                let full_at = log.last(entries).map_or(0, |last| last.saturating_add(shape.window.0));
+                // Entries that were refunded stay for their time without weight.
+                let last = log.last(entries).filter(|_| entries.sum() > 0);
+                let full_at = last.map_or(0, |last| last.saturating_add(shape.window.0));
                 Refill::Step(Nanos(full_at.saturating_sub(self.now.instant.0)))
             }
             _ => Refill::Step(Nanos::ZERO),
@@ -468,8 +478,10 @@ impl Terms<'_> {
             }
             (algorithm, Bucket::Log(entries)) => {
                 let window = algorithm.window().map_or(0, |shape| shape.window.0);
-                log.last(entries)
-                    .is_none_or(|last| now.checked_sub(window).is_some_and(|until| last <= until))
+                entries.sum() == 0
+                    || log
+                        .last(entries)
+                        .is_none_or(|last| now.checked_sub(window).is_some_and(|until| last <= until))
             }
         }
     }

@@ -39,16 +39,24 @@ pub(crate) struct LogPool<const ENTRIES: usize> {
     /// How many entries have ever been taken from the end.
     touched: usize,
     in_use: usize,
+    /// How many free entries are promised to charges of the request at hand.
+    promised: usize,
 }
 
 impl<const ENTRIES: usize> LogPool<ENTRIES> {
     pub(crate) const fn new() -> Self {
-        Self { entries: [Entry { at: 0, amount: 0, next: 0 }; ENTRIES], free: 0, touched: 0, in_use: 0 }
+        Self {
+            entries: [Entry { at: 0, amount: 0, next: 0 }; ENTRIES],
+            free: 0,
+            touched: 0,
+            in_use: 0,
+            promised: 0,
+        }
     }
 
     /// Forgets every entry, in place. The logs that held them must be forgotten too.
     pub(crate) const fn clear(&mut self) {
-        (self.free, self.touched, self.in_use) = (0, 0, 0);
+        (self.free, self.touched, self.in_use, self.promised) = (0, 0, 0, 0);
     }
 
     pub(crate) const fn in_use(&self) -> usize {
@@ -58,6 +66,22 @@ impl<const ENTRIES: usize> LogPool<ENTRIES> {
     /// Whether `log` can take an amount at `at`: into its last entry, or into one from the pool.
     pub(crate) fn has_room(&self, log: &Log, at: u64) -> bool {
         self.in_use < ENTRIES || self.entry(log.tail).is_some_and(|tail| tail.at == at)
+    }
+
+    /// Keeps room for an amount that `log` will take at `at`, as long as other limits of the request are still
+    /// asked. Without this, two exact windows could count on the same last entry.
+    pub(crate) fn promise(&mut self, log: &Log, at: u64) -> bool {
+        if self.entry(log.tail).is_some_and(|tail| tail.at == at) {
+            return true;
+        }
+        let has_room = self.in_use + self.promised < ENTRIES;
+        self.promised += usize::from(has_room);
+        has_room
+    }
+
+    /// Takes back what was promised: the request has been decided.
+    pub(crate) const fn forget_promises(&mut self) {
+        self.promised = 0;
     }
 
     /// Appends an amount to the log. Amounts charged at the same time share an entry.
