@@ -53,11 +53,11 @@ pub struct Step {
 pub enum Action {
     /// A request asks to pass.
     Decide(Request),
-    /// A limit gets other parameters, its algorithm stays.
+    /// A limit gets other parameters, or another algorithm.
     Change {
         /// The limit.
         limit: String,
-        /// Its parameters from now on.
+        /// How it counts from now on.
         algorithm: Algorithm,
     },
     /// A limit is enabled or disabled.
@@ -324,9 +324,10 @@ impl Maker {
         let place = self.random.index(self.model.limits().len());
         let chosen = self.model.limits()[place].clone();
         let limit = chosen.name;
-        match self.random.between(0, 3) {
+        match self.random.between(0, 4) {
             0 => Action::SetEnabled { limit, enabled: !chosen.enabled },
             1 => Action::Reset { limit },
+            2 => Action::Change { limit, algorithm: algorithm(&mut self.random) },
             _ => Action::Change { limit, algorithm: other_parameters(&mut self.random, &chosen.algorithm) },
         }
     }

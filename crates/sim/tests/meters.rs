@@ -287,11 +287,34 @@ fn a_live_change_of_a_window_keeps_its_count() {
 }
 
 #[test]
-fn another_algorithm_begins_with_nothing_used() {
+fn another_algorithm_begins_with_what_was_used_unless_it_does_not_count() {
     let mut meter = meter(BUCKET, 0);
-    meter.drain(at(0));
-    meter.change(at(0), WINDOW);
-    assert_eq!(meter.remaining(at(0)), 5);
+    assert!(meter.decide(at(0), 3));
+    meter.change(at(SECOND / 2), WINDOW);
+    assert_eq!(meter.remaining(at(SECOND / 2)), 2);
+    meter.change(at(SECOND), LOG);
+    assert_eq!(meter.retry(at(SECOND), 1), Wait::Nanos(10 * SECOND));
+    meter.change(at(SECOND), Algorithm::Unlimited);
+    meter.change(at(SECOND), WINDOW);
+    assert_eq!(meter.remaining(at(SECOND)), 5);
+}
+
+#[test]
+fn a_refund_of_a_log_gives_back_what_would_have_been_forgotten_first() {
+    let mut meter = meter(LOG, 0);
+    assert!(meter.decide(at(SECOND), 2) && meter.decide(at(4 * SECOND), 1));
+    meter.refund(at(4 * SECOND), 2);
+    assert_eq!(meter.remaining(at(11 * SECOND)), 2); // the one of 4 s still counts
+    assert_eq!(meter.remaining(at(14 * SECOND)), 3);
+}
+
+#[test]
+fn a_grant_on_aligned_windows_ends_by_the_monotonic_clock() {
+    let now = |instant_ns, wall_ns| Clocks { instant_ns, wall_ns };
+    let mut aligned = Meter::new(WINDOW, 0, now(5, 100 * SECOND));
+    aligned.grant(now(5, 100 * SECOND), 2, SECOND);
+    assert_eq!(aligned.holds(now(5, YEAR)), Some(7));
+    assert_eq!(aligned.holds(now(5 + SECOND, 100 * SECOND)), Some(5));
 }
 
 #[test]

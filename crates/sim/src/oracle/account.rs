@@ -76,7 +76,8 @@ impl Account {
         }
     }
 
-    /// Gives back up to `cost`, the latest use first.
+    /// Gives back up to `cost`: of windows the current one first, of a log the oldest entry first. The oldest
+    /// counts for the shortest time, so that a log never has more room for it than with any other order.
     pub(super) fn refund(&mut self, cost: u64) {
         match self {
             Self::Bucket(bucket) => bucket.used = (&bucket.used - amount(cost)).max(Amount::zero()),
@@ -91,7 +92,7 @@ impl Account {
             }
             Self::Log(log) => {
                 let mut rest = cost;
-                for (_, charged) in log.entries.iter_mut().rev() {
+                for (_, charged) in log.entries.iter_mut() {
                     let back = rest.min(*charged);
                     *charged -= back;
                     rest -= back;
@@ -122,26 +123,20 @@ impl Account {
         }
     }
 
-    /// `fresh`, an account of the same algorithm under changed parameters, with what is used now, rounded up.
-    pub(super) fn change(&self, fresh: Self) -> Self {
-        match (self, fresh) {
-            (Self::Bucket(old), Self::Bucket(fresh)) => {
-                Self::Bucket(Bucket { used: old.used.ceil(), ..fresh })
+    /// `fresh`, an account with nothing used, with what is used now, rounded up. Windows that stay as they
+    /// are keep their counts, and a log that stays one its entries: they say when, and not only how much.
+    pub(super) fn change(&self, mut fresh: Self) -> Self {
+        match (self, &mut fresh) {
+            (Self::Windows(old), Self::Windows(fresh)) if old.same_windows(fresh) => {
+                return Self::Windows(old.clone());
             }
-            (Self::Windows(old), Self::Windows(fresh)) if old.same_windows(&fresh) => {
-                Self::Windows(old.clone())
-            }
-            (Self::Windows(_), Self::Windows(mut fresh)) => {
+            (Self::Log(old), Self::Log(fresh)) => fresh.entries = old.live().copied().collect(),
+            (_, fresh) => {
                 let used = self.used().ceil().to_integer();
-                let used = u128::try_from(used).expect("counts are not negative");
-                fresh.counts.insert(fresh.index(), used);
-                Self::Windows(fresh)
+                fresh.charge(u64::try_from(used).expect("no more is used than a capacity"));
             }
-            (Self::Log(old), Self::Log(fresh)) => {
-                Self::Log(Log { entries: old.live().copied().collect(), ..fresh })
-            }
-            (_, fresh) => fresh,
         }
+        fresh
     }
 }
 
@@ -176,6 +171,7 @@ enum Weight {
 pub(super) struct Windows {
     window_ns: u64,
     phase_ns: u64,
+    align: Align,
     weight: Weight,
     counts: BTreeMap<i128, u128>,
     at: Time,
@@ -188,7 +184,7 @@ impl Windows {
             Align::Spread => u64::try_from((u128::from(hash) * u128::from(window_ns)) >> 64)
                 .expect("a fraction of the window"),
         };
-        Self { window_ns, phase_ns, weight, counts: BTreeMap::new(), at }
+        Self { window_ns, phase_ns, align, weight, counts: BTreeMap::new(), at }
     }
 
     fn since_phase(&self) -> i128 {
@@ -220,7 +216,7 @@ impl Windows {
     }
 
     fn same_windows(&self, other: &Self) -> bool {
-        (self.window_ns, self.phase_ns, self.weight) == (other.window_ns, other.phase_ns, other.weight)
+        (self.window_ns, self.align, self.weight) == (other.window_ns, other.align, other.weight)
     }
 }
 

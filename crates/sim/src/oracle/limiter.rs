@@ -1,6 +1,6 @@
 //! All limits together: every limit that a request meets is asked, then all are charged or none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::meter::{Meter, Wait};
@@ -65,6 +65,7 @@ pub struct Limiter {
     meters: BTreeMap<(String, String), Meter>,
     counts: BTreeMap<String, Counts>,
     denied: BTreeMap<String, u64>,
+    known: BTreeSet<(String, String)>,
 }
 
 impl fmt::Debug for Limiter {
@@ -83,6 +84,7 @@ impl Limiter {
             meters: BTreeMap::new(),
             counts: BTreeMap::new(),
             denied: BTreeMap::new(),
+            known: BTreeSet::new(),
         }
     }
 
@@ -117,14 +119,14 @@ impl Limiter {
     }
 
     /// Of the limits that `request` has met, the one with the least part of its capacity left, of equals
-    /// the first.
+    /// the first. A limit that limits nothing comes last.
     #[must_use]
     pub fn tightest(&self, now: Clocks, request: &Request) -> Option<&Limit> {
         matching(&self.limits, request)
             .into_iter()
             .map(|index| &self.limits[index])
             .filter_map(|limit| Some((limit, self.meter(&limit.name, &met_name(limit, request))?)))
-            .min_by_key(|(_, meter)| meter.fraction_left(now))
+            .min_by_key(|(_, meter)| (meter.holds(now).is_none(), meter.fraction_left(now)))
             .map(|(limit, _)| limit)
     }
 
@@ -132,6 +134,11 @@ impl Limiter {
     #[must_use]
     pub fn meter(&self, limit: &str, name: &str) -> Option<&Meter> {
         self.meters.get(&(limit.to_owned(), name.to_owned()))
+    }
+
+    /// All meters that there are, each with the names of its limit and of its key.
+    pub fn meters(&self) -> impl Iterator<Item = (&str, &str, &Meter)> {
+        self.meters.iter().map(|((limit, name), meter)| (limit.as_str(), name.as_str(), meter))
     }
 
     /// As [`Limiter::meter`], to grant, refund, drain.
@@ -214,8 +221,11 @@ impl Limiter {
             return;
         }
         let meter = Meter::new(limit.algorithm, (self.hash)(limit, &name), now);
-        self.meters.insert((limit.name.clone(), name), meter);
-        self.counts.entry(limit.name.clone()).or_default().keys += 1;
+        let key = (limit.name.clone(), name);
+        if self.known.insert(key.clone()) {
+            self.counts.entry(limit.name.clone()).or_default().keys += 1;
+        }
+        self.meters.insert(key, meter);
     }
 
     fn met(&self, limit: &Limit, request: &Request) -> &Meter {

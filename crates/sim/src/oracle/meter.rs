@@ -7,7 +7,7 @@ use num_rational::BigRational;
 use num_traits::{ToPrimitive, Zero};
 
 use super::account::{Account, Amount, Time, amount};
-use super::rule::{Algorithm, Clocks};
+use super::rule::{Algorithm, ClockKind, Clocks};
 
 /// How long a caller has to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,13 +23,37 @@ pub enum Wait {
 pub struct Meter {
     algorithm: Algorithm,
     hash: u64,
-    /// The largest time seen; time going back is time standing still.
-    seen: Time,
+    /// The largest times seen; time going back is time standing still.
+    seen: Seen,
     account: Option<Account>,
     grant: Option<Grant>,
 }
 
-/// Extra capacity that lasts until a moment, which no longer belongs to it.
+/// Both clocks.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    instant: Time,
+    wall: Time,
+}
+
+impl Seen {
+    fn at(now: Clocks) -> Self {
+        Self { instant: now.instant_ns.into(), wall: now.wall_ns.into() }
+    }
+
+    fn after(self, wait: u64) -> Self {
+        Self { instant: self.instant + Time::from(wait), wall: self.wall + Time::from(wait) }
+    }
+
+    fn of(self, algorithm: &Algorithm) -> Time {
+        match algorithm.clock_kind() {
+            ClockKind::Monotonic => self.instant,
+            ClockKind::Wall => self.wall,
+        }
+    }
+}
+
+/// Extra capacity that lasts until a moment of the monotonic clock, which no longer belongs to it.
 #[derive(Clone, Copy, Debug)]
 struct Grant {
     extra: u64,
@@ -40,13 +64,14 @@ impl Meter {
     /// A meter with nothing used. `hash` decides where spread windows begin.
     #[must_use]
     pub fn new(algorithm: Algorithm, hash: u64, now: Clocks) -> Self {
-        let seen = Time::from(algorithm.clock(now));
-        Self { algorithm, hash, seen, account: Account::open(&algorithm, hash, seen), grant: None }
+        let seen = Seen::at(now);
+        let account = Account::open(&algorithm, hash, seen.of(&algorithm));
+        Self { algorithm, hash, seen, account, grant: None }
     }
 
     /// Lets the meter see the time.
     pub fn see(&mut self, now: Clocks) {
-        self.advance(Time::from(self.algorithm.clock(now)));
+        self.advance(Seen::at(now));
     }
 
     /// Whether `cost` would pass.
@@ -83,6 +108,15 @@ impl Meter {
         }
     }
 
+    /// The largest cost that an unused meter would let pass, extra capacity included; nothing where nothing
+    /// limits it.
+    #[must_use]
+    pub fn holds(&self, now: Clocks) -> Option<u64> {
+        let later = self.seen_at(now);
+        later.account.as_ref()?;
+        later.capacity().to_integer().to_u64()
+    }
+
     /// The exact part of the capacity that is left, between 0 and 1; 1 where nothing limits it.
     #[must_use]
     pub fn fraction_left(&self, now: Clocks) -> BigRational {
@@ -116,34 +150,29 @@ impl Meter {
     }
 
     /// How long a request that passes has to be held back: in a queue, until what came before it has
-    /// leaked away; otherwise, or if it costs nothing, not at all.
+    /// leaked away; otherwise, or if it costs nothing, not at all. What a grant let in leaks no faster when
+    /// the grant ends: those requests still wait for their turns.
     #[must_use]
     pub fn delay_ns(&self, now: Clocks, cost: u64) -> u64 {
         if !matches!(self.algorithm, Algorithm::LeakyQueue { .. }) || cost == 0 {
             return 0;
         }
-        match self.reset(now) {
+        let without_forgiveness = Self { grant: None, ..self.seen_at(now) };
+        match without_forgiveness.reset(now) {
             Wait::Nanos(wait) => wait,
             Wait::Never => u64::MAX,
         }
     }
 
-    /// Changes the parameters. What is used stays used, rounded up to whole tokens; a bucket that then
-    /// holds more than it can is just full. Another algorithm begins with nothing used.
+    /// Changes the algorithm or its parameters. What is used stays used, rounded up to whole tokens; a bucket
+    /// that then holds more than it can is just full. An algorithm that does not count forgets.
     pub fn change(&mut self, now: Clocks, algorithm: Algorithm) {
         self.see(now);
-        let before = self.seen;
-        if algorithm.clock_kind() != self.algorithm.clock_kind() {
-            self.seen = Time::from(algorithm.clock(now));
-        }
-        let fresh = Account::open(&algorithm, self.hash, self.seen);
-        if std::mem::discriminant(&self.algorithm) == std::mem::discriminant(&algorithm) {
-            self.account = self.account.as_ref().zip(fresh).map(|(old, fresh)| old.change(fresh));
-            self.grant = self.grant.map(|grant| Grant { until: grant.until - before + self.seen, ..grant });
-        } else {
-            self.account = fresh;
-            self.grant = None;
-        }
+        let fresh = Account::open(&algorithm, self.hash, self.seen.of(&algorithm));
+        self.account = match (&self.account, fresh) {
+            (Some(old), Some(fresh)) => Some(old.change(fresh)),
+            (_, fresh) => fresh,
+        };
         self.algorithm = algorithm;
         let capacity = self.capacity();
         self.clamp(&capacity);
@@ -153,7 +182,7 @@ impl Meter {
     /// a bucket holds above its own capacity when the grant ends is forgotten.
     pub fn grant(&mut self, now: Clocks, extra: u64, lasts_ns: u64) {
         self.see(now);
-        self.grant = Some(Grant { extra, until: self.seen + Time::from(lasts_ns) });
+        self.grant = Some(Grant { extra, until: self.seen.instant + Time::from(lasts_ns) });
         let capacity = self.capacity();
         self.clamp(&capacity);
     }
@@ -181,12 +210,13 @@ impl Meter {
         later
     }
 
-    fn advance(&mut self, to: Time) {
-        let to = to.max(self.seen);
+    fn advance(&mut self, to: Seen) {
+        let to = Seen { instant: to.instant.max(self.seen.instant), wall: to.wall.max(self.seen.wall) };
         if let Some(grant) = self.grant
-            && to >= grant.until
+            && to.instant >= grant.until
         {
-            self.pass_time(grant.until);
+            // Only buckets forget at this moment, and they do not look at the wall clock.
+            self.pass_time(Seen { instant: grant.until, ..self.seen });
             self.grant = None;
             let capacity = self.capacity();
             self.clamp(&capacity);
@@ -194,10 +224,10 @@ impl Meter {
         self.pass_time(to);
     }
 
-    fn pass_time(&mut self, to: Time) {
+    fn pass_time(&mut self, to: Seen) {
         self.seen = to;
         if let Some(account) = &mut self.account {
-            account.advance(to);
+            account.advance(to.of(&self.algorithm));
         }
     }
 
@@ -207,9 +237,10 @@ impl Meter {
         }
     }
 
+    /// A capacity is 64 bits wide, also with what is extra.
     fn capacity(&self) -> Amount {
         let extra = self.grant.map_or(0, |grant| grant.extra);
-        amount(self.algorithm.capacity().unwrap_or(0)) + amount(extra)
+        amount(self.algorithm.capacity().unwrap_or(0).saturating_add(extra))
     }
 
     fn left(&self) -> Option<Amount> {
@@ -231,10 +262,10 @@ impl Meter {
     fn first_wait(&self, test: impl Fn(&Self) -> bool) -> Option<u64> {
         let holds_after = |wait: u64| {
             let mut later = self.clone();
-            later.advance(self.seen + Time::from(wait));
+            later.advance(self.seen.after(wait));
             test(&later)
         };
-        let ends_after = self.grant.and_then(|grant| u64::try_from(grant.until - self.seen).ok());
+        let ends_after = self.grant.and_then(|grant| u64::try_from(grant.until - self.seen.instant).ok());
         let spans = match ends_after {
             Some(end @ 1..) => vec![(0, end - 1), (end, u64::MAX)],
             _ => vec![(0, u64::MAX)],
