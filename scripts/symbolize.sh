@@ -33,6 +33,6 @@ while IFS= read -r line || [ -n "$line" ]; do
     if [[ $line =~ $frame ]]; then
         # Frame 0 is where it happened; the others are where a call returns to, one byte past the call.
         address=$((16#${BASH_REMATCH[2]} - (BASH_REMATCH[1] > 0)))
-        "$addr2line" -e "$elf" -f -C -i -p "0x$(printf '%x' "$address")" | sed "s|$root/||; s/^/       /"
+        "$addr2line" -e "$elf" -f -C -i -p "0x$(printf '%x' "$address")" | sed "s|$root/||; s/::h[0-9a-f]\{16\}//; s/^/       /"
     fi
 done

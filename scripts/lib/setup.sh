@@ -68,9 +68,13 @@ install_rust() {
         --target x86_64-unknown-none --component rustfmt --component clippy
 }
 
+# need_qemu: the emulator; one that the user names is the user's to install.
 need_qemu() {
-    # The package also holds the firmware that QEMU needs at start.
-    need_program "${QEMU:-qemu-system-x86_64}" qemu-system-x86
+    if [ -n "${QEMU-}" ]; then
+        command -v "$QEMU" >/dev/null || fail "QEMU=$QEMU: no such program"
+    else
+        need_program qemu-system-x86_64 qemu-system-x86
+    fi
 }
 
 # target_directory: where cargo puts what it builds.

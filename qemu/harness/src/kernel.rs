@@ -8,7 +8,7 @@ use std::{env, fs, io};
 /// The top of the checkout that this crate was built from.
 #[must_use]
 pub fn repository() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the crate is in qemu/harness")
 }
 
 /// Builds the kernel, once for each process, and returns its ELF file.

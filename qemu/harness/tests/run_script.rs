@@ -1,4 +1,4 @@
-//! What `scripts/run.sh` promises: its statuses, its files, its standard input.
+//! What `scripts/run.sh` promises: its statuses, its files, its standard input; and `scripts/symbolize.sh` beside it.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -6,11 +6,19 @@ use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, fs, thread};
 
-use harness::kernel::repository;
+use harness::kernel::{self, repository};
 
-/// Runs the script with the given standard input, from a directory that is not the checkout's.
+fn run(arguments: &[&str]) -> Output {
+    run_with_input(arguments, b"")
+}
+
 fn run_with_input(arguments: &[&str], input: &[u8]) -> Output {
-    let mut child = Command::new(repository().join("scripts/run.sh"))
+    script("run.sh", arguments, input)
+}
+
+/// Runs a script with the given standard input, from a directory that is not the checkout's.
+fn script(name: &str, arguments: &[&str], input: &[u8]) -> Output {
+    let mut child = Command::new(repository().join("scripts").join(name))
         .args(arguments)
         .current_dir(env::temp_dir())
         .stdin(Stdio::piped())
@@ -25,10 +33,6 @@ fn run_with_input(arguments: &[&str], input: &[u8]) -> Output {
     let output = child.wait_with_output().expect("the script ends");
     writer.join().expect("the writer ends");
     output
-}
-
-fn run(arguments: &[&str]) -> Output {
-    run_with_input(arguments, b"")
 }
 
 fn status(output: &Output) -> Option<i32> {
@@ -188,4 +192,19 @@ fn control_a_passes_a_pipe_as_it_is() {
             .count()
     };
     assert_eq!(answer(&output), answer(&by_hand), "{}", text(&output.stdout));
+}
+
+#[test]
+fn a_backtrace_gets_the_names_of_its_functions() {
+    let elf = kernel::build();
+    let header = fs::read(elf).expect("the kernel");
+    let entry = u64::from_le_bytes(header[24..32].try_into().expect("eight bytes"));
+    let log = format!("kernel panicked\n  #0 {entry:#018x}\n  #1 {:#018x}\nend", entry + 1);
+    let output = script("symbolize.sh", &[path(elf)], log.as_bytes());
+    assert_status(&output, 0);
+    let out = text(&output.stdout);
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!([lines[0], lines[1], lines[5]], ["kernel panicked", &*format!("  #0 {entry:#018x}"), "end"]);
+    // The second address is where the first one would return to, had it been a call of one byte.
+    assert!(lines[2].contains("_start") && lines[4].contains("_start"), "{out}");
 }
