@@ -322,6 +322,13 @@ impl Terms<'_> {
         }
     }
 
+    /// Forgives what a bucket has used beyond its capacity. Windows keep their counts, which pass by themselves.
+    pub(crate) fn forgive(&self, bucket: &mut Bucket) {
+        if let (Some(room), Bucket::Level { debt, .. }) = (self.room(bucket), bucket) {
+            *debt = debt.get().min(room.cap).into();
+        }
+    }
+
     /// How long until a cost that does not fit now will, if nothing else is charged.
     pub(crate) fn wait<const LOG: usize>(&self, bucket: &Bucket, cost: u64, log: &LogPool<LOG>) -> Wait {
         let Some(room) = self.room(bucket) else {
@@ -419,20 +426,26 @@ impl Terms<'_> {
             let kept = u128::from(allowed) * u128::from(window) / u128::from(earlier.max(1));
             window - u64::try_from(kept).unwrap_or(u64::MAX).min(window)
         };
-        let present = current.saturating_add(cost);
-        Nanos(if present <= room.capacity {
-            until_light(*previous, room.capacity - present).saturating_sub(window - left)
-        } else {
-            left.saturating_add(until_light(*current, room.capacity - cost))
+        Nanos(match (room.capacity - cost).checked_sub(*current) {
+            Some(allowed) => until_light(*previous, allowed).saturating_sub(window - left),
+            None => left.saturating_add(until_light(*current, room.capacity - cost)),
         })
     }
 
     /// How the settled bucket becomes full again.
     pub(crate) fn refill<const LOG: usize>(&self, bucket: &Bucket, log: &LogPool<LOG>) -> Refill {
         match (self.algorithm, bucket) {
-            (_, Bucket::Level { debt, .. }) => {
-                let each_nano = self.algorithm.bucket().map_or(1, |shape| shape.rate.count);
-                Refill::Steady { missing: debt.get(), each_nano }
+            (algorithm, Bucket::Level { debt, .. }) => {
+                let shape = algorithm.bucket().unwrap_or_default();
+                let each_nano = shape.rate.count;
+                let mut missing = debt.get();
+                if self.extra() != 0 {
+                    // What is used beyond the capacity when the extra ends is forgiven and need not come back.
+                    let left = self.grant.until.saturating_sub(self.now.instant.0);
+                    let drained = u128::from(left) * u128::from(each_nano);
+                    missing = missing.min(cap(&shape).saturating_add(drained));
+                }
+                Refill::Steady { missing, each_nano }
             }
             (RateLimitAlgorithm::FixedWindow(shape), Bucket::Window { current, .. }) if *current > 0 => {
                 Refill::Step(Nanos(self.left_of_window(shape, bucket)))

@@ -261,7 +261,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             limiter.with_owner(now, owner, |terms, bucket, log| {
                 if let Some(room) = terms.room(bucket) {
                     let left = u64::try_from(room.credit / room.per_unit).unwrap_or(u64::MAX);
-                    if terms.can_note(bucket, log) {
+                    if left > 0 && terms.can_note(bucket, log) {
                         terms.charge(bucket, left, log);
                     }
                     if let (Bucket::Level { debt, .. }, true) = (&mut *bucket, room.credit > 0) {
@@ -291,7 +291,8 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     }
 
     /// Grants a bucket `extra` units beyond its capacity for a time. They are there at once; when the time is over,
-    /// what was used beyond the capacity is forgiven. A second grant to a bucket takes the place of the first.
+    /// what was used beyond the capacity is forgiven. A second grant to a bucket takes the place of the first,
+    /// which is over then.
     /// A key that is not known yet gets its bucket here.
     ///
     /// # Errors
@@ -326,6 +327,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         let link = usize::from(*self.bucket_mut(owner).1).checked_sub(1);
         let place = link.or(free).ok_or(LimitError::GrantsFull)?;
         self.grants[place] = grant;
+        self.with_owner(now, owner, |terms, bucket, _| Terms { grant, ..*terms }.forgive(bucket));
         *self.bucket_mut(owner).1 = u16::try_from(place + 1).map_err(|_| LimitError::GrantsFull)?;
         Ok(())
     }
@@ -426,7 +428,6 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         let super::Place::Slot(place) = self.place_of_new_key(now, id, hash, key) else {
             return Err(LimitError::UnknownKey);
         };
-        self.table.slot_mut(place as usize).pinned = false;
         Ok(Owner::Slot(place as usize))
     }
 
@@ -454,8 +455,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             Owner::Limit(id) => (id.0, super::Place::Limit),
             Owner::Slot(place) => (self.table.slot(place).limit, super::slot_place(place)),
         };
-        self.matches[0] = super::Match { limit, place, hash: KeyHash(0) };
-        self.with_bucket(now, 0, work)
+        self.with_bucket(now, super::Match { limit, place, hash: KeyHash(0) }, work)
     }
 
     fn view(&mut self, now: Now, owner: Owner) -> Result<BucketView, LimitError> {
