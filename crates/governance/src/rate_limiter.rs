@@ -329,9 +329,10 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
 
     /// Lets go of what the check found, without a charge, and tells how the tightest limit stands.
     pub fn release(&mut self, clearance: Clearance) -> Option<LimitStanding> {
-        // Where nothing bounds the request, the first limit that matched speaks.
-        let index = clearance.binding.map_or(0, |(index, _)| index);
-        let standing = (index < self.matched).then(|| self.standing(clearance.now, index));
+        // Where nothing bounds the request, the first limit in the file that matched speaks.
+        let first = || (0..self.matched).min_by_key(|&index| self.order(index));
+        let speaking = clearance.binding.map(|(index, _)| index).or_else(first);
+        let standing = speaking.map(|index| self.standing(clearance.now, index));
         self.unpin();
         standing
     }
