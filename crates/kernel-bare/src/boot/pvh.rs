@@ -119,7 +119,7 @@ pvh_high64:
 
     .balign 8
 boot_gdt:
-    .quad 0, 0x00af9a000000ffff, 0x00cf92000000ffff
+    .quad 0, 0x00af9b000000ffff, 0x00cf93000000ffff
 boot_gdt_pointer:
     .word 23
     .long boot_gdt - KOFF
