@@ -99,6 +99,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         }
         if old.algorithm != spec.algorithm {
             self.each_owner(id, |limiter, owner| {
+                limiter.end_outgrown_grant(now, owner, &spec.algorithm);
                 limiter.reshape(now, owner, &old.algorithm, &spec.algorithm);
             });
         }
@@ -307,11 +308,8 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     ) -> Result<(), LimitError> {
         let now = self.monotonic(now);
         let entry = self.registry.get(id).ok_or(LimitError::UnknownLimit)?;
-        let capacity = entry.spec.algorithm.capacity().ok_or(LimitError::NoBucket)?;
-        let period = entry.spec.algorithm.bucket().map(|shape| shape.rate.period);
-        let period = period.or(entry.spec.algorithm.window().map(|shape| shape.window)).unwrap_or_default();
-        let product = u128::from(capacity.saturating_add(extra)) * u128::from(period.0);
-        if extra == 0 || length == Nanos::ZERO || product >> crate::limit::PRODUCT_BITS_MAX != 0 {
+        entry.spec.algorithm.capacity().ok_or(LimitError::NoBucket)?;
+        if extra == 0 || length == Nanos::ZERO || !is_computable(&entry.spec.algorithm, extra) {
             return Err(LimitError::BadGrant);
         }
         self.drop_ended_grants(now);
@@ -478,6 +476,18 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         Ok(BucketView { key, standing, denied, grant })
     }
 
+    /// Ends a grant with which the changed bucket would be too large to compute with.
+    fn end_outgrown_grant(&mut self, now: Now, owner: Owner, new: &RateLimitAlgorithm) {
+        self.with_owner(now, owner, |_, _, _| ());
+        let link = core::mem::take(self.bucket_mut(owner).1);
+        let Some(place) = usize::from(link).checked_sub(1) else { return };
+        if is_computable(new, self.grants[place].extra) {
+            *self.bucket_mut(owner).1 = link;
+        } else {
+            self.grants[place] = Grant::default();
+        }
+    }
+
     /// Turns a bucket of the old algorithm into one of the new with the same use.
     fn reshape(&mut self, now: Now, owner: Owner, old: &RateLimitAlgorithm, new: &RateLimitAlgorithm) {
         let used = self.with_owner(now, owner, |terms, bucket, _| {
@@ -538,6 +548,15 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     pub fn key_of<'a>(&self, kind: Kind, name: &'a str) -> Result<KeyName<'a>, crate::scope::ScopeError> {
         KeyName::parse(kind, name)
     }
+}
+
+/// Whether capacity × period stays within its bound when `extra` is added to the capacity.
+fn is_computable(algorithm: &RateLimitAlgorithm, extra: u64) -> bool {
+    let bucket = algorithm.bucket().map(|shape| (shape.capacity, shape.rate.period));
+    let window = || algorithm.window().map(|shape| (shape.limit, shape.window));
+    let (capacity, period) = bucket.or_else(window).unwrap_or_default();
+    let product = u128::from(capacity.saturating_add(extra)) * u128::from(period.0);
+    product >> crate::limit::PRODUCT_BITS_MAX == 0
 }
 
 fn standing(

@@ -1,0 +1,122 @@
+//! The models' words in those of the engine.
+
+use governance::decision::Wait as EngineWait;
+use governance::limit::{
+    Align as EngineAlign, BucketShape, LimitName, LimitSpec, LimitState, RateLimitAlgorithm, WindowShape,
+};
+use governance::request::{Request as EngineRequest, Unit as EngineUnit};
+use governance::scope::{HashSecret, KeyName, Kind as EngineKind, NameRef, Scope};
+use governance::time::{Instant, Nanos, Now, WallTime};
+use governance::units::Rate;
+use sim::oracle::rule::{Align, Clocks, Kind, Limit, Pattern, Request, Unit};
+use sim::oracle::{Algorithm, Wait};
+
+pub(crate) fn now(clocks: Clocks) -> Now {
+    Now { instant: Instant(clocks.instant_ns), wall: WallTime(clocks.wall_ns) }
+}
+
+pub(crate) fn wait(wait: Wait) -> EngineWait {
+    match wait {
+        Wait::Nanos(nanos) => EngineWait::For(Nanos(nanos)),
+        Wait::Never => EngineWait::Never,
+    }
+}
+
+pub(crate) fn spec(limit: &Limit) -> LimitSpec {
+    let name = match &limit.pattern {
+        Pattern::Any => "*",
+        Pattern::Exact(name) => name,
+    };
+    LimitSpec {
+        name: LimitName::new(&limit.name).expect("a short name"),
+        scope: Scope::parse(&format!("{}:{name}", limit.kind.name())).expect("a scope"),
+        algorithm: algorithm(&limit.algorithm),
+        unit: match limit.unit {
+            Unit::Requests => EngineUnit::Requests,
+            Unit::Bytes => EngineUnit::Bytes,
+            Unit::Tokens => EngineUnit::Tokens,
+        },
+        state: state(limit.enabled),
+    }
+}
+
+pub(crate) fn state(enabled: bool) -> LimitState {
+    if enabled { LimitState::Enabled } else { LimitState::Disabled }
+}
+
+pub(crate) fn algorithm(algorithm: &Algorithm) -> RateLimitAlgorithm {
+    let bucket = |capacity, tokens, per_ns| BucketShape {
+        capacity,
+        rate: Rate { count: tokens, period: Nanos(per_ns) },
+    };
+    let window = |limit, window_ns, align| WindowShape {
+        limit,
+        window: Nanos(window_ns),
+        align: match align {
+            Align::Spread => EngineAlign::Spread,
+            Align::Clock => EngineAlign::Clock,
+        },
+    };
+    match *algorithm {
+        Algorithm::TokenBucket { capacity, tokens, per_ns } => {
+            RateLimitAlgorithm::TokenBucket(bucket(capacity, tokens, per_ns))
+        }
+        Algorithm::LeakyBucket { capacity, tokens, per_ns } => {
+            RateLimitAlgorithm::LeakyBucket(bucket(capacity, tokens, per_ns))
+        }
+        Algorithm::LeakyQueue { capacity, tokens, per_ns } => {
+            RateLimitAlgorithm::LeakyQueue(bucket(capacity, tokens, per_ns))
+        }
+        Algorithm::FixedWindow { limit, window_ns, align } => {
+            RateLimitAlgorithm::FixedWindow(window(limit, window_ns, align))
+        }
+        Algorithm::SlidingCounter { limit, window_ns, align } => {
+            RateLimitAlgorithm::SlidingWindow(window(limit, window_ns, align))
+        }
+        Algorithm::SlidingLog { limit, window_ns } => {
+            RateLimitAlgorithm::SlidingLog(window(limit, window_ns, Align::Spread))
+        }
+        Algorithm::Unlimited => RateLimitAlgorithm::Unlimited,
+        Algorithm::Ban => RateLimitAlgorithm::Ban,
+    }
+}
+
+pub(crate) fn request(request: &Request) -> EngineRequest<'_> {
+    fn name(name: &Option<String>) -> Option<NameRef<'_>> {
+        name.as_deref().map(|name| NameRef::new(name).expect("a name"))
+    }
+    EngineRequest {
+        service: name(&request.service),
+        user: name(&request.user),
+        tenant: name(&request.tenant),
+        ip: request.ip,
+        key: name(&request.key),
+        session: name(&request.session),
+        actor: name(&request.actor),
+        group: name(&request.group),
+        provider: name(&request.provider),
+        route: name(&request.route),
+        cost: request.cost,
+        bytes: request.bytes,
+        tokens: request.tokens,
+        ..EngineRequest::default()
+    }
+}
+
+pub(crate) fn key(kind: Kind, name: &str) -> (EngineKind, KeyName<'_>) {
+    let kind = EngineKind::from_word(kind.name()).expect("the kinds are the same");
+    (kind, KeyName::parse(kind, name).expect("a name of the kind"))
+}
+
+/// The key to name a bucket by: none for a limit that has only one.
+pub(crate) fn key_of<'a>(limit: &Limit, name: &'a str) -> Option<KeyName<'a>> {
+    (limit.pattern == Pattern::Any).then(|| key(limit.kind, name).1)
+}
+
+/// The hash that decides where spread windows begin: the engine's own.
+pub(crate) fn hash(secret: HashSecret) -> impl Fn(&Limit, &str) -> u64 + 'static {
+    move |limit, name| {
+        let (kind, key) = key(limit.kind, name);
+        secret.hash(kind, key).0
+    }
+}
