@@ -144,6 +144,12 @@ pub struct TableStats {
     pub log_full: u64,
     /// Grants of extra capacity in use.
     pub grants: usize,
+    /// What one limit takes, with its share of the index, in bytes.
+    pub limit_bytes: usize,
+    /// What one key takes, with its share of the index, in bytes.
+    pub key_bytes: usize,
+    /// What one entry of an exact window takes, in bytes.
+    pub log_entry_bytes: usize,
 }
 
 impl TableStats {
@@ -167,7 +173,8 @@ pub enum Access {
 #[derive(Debug)]
 #[must_use = "limits that were checked are to be charged or released"]
 pub struct Clearance {
-    binding: Option<(usize, Room)>,
+    /// Which of the matches has the least room.
+    binding: Option<usize>,
     delay: Nanos,
     now: Now,
 }
@@ -281,9 +288,9 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         let mut delay = Nanos::ZERO;
         let mut worst: Option<(usize, Reason, Wait)> = None;
         for index in 0..self.matched {
-            let id = LimitId(self.matches[index].limit);
-            let cost = subject.request.amount(self.registry.entry(id).spec.unit);
-            match self.assess(now, index, cost) {
+            let matched = self.matches[index];
+            let cost = self.cost(subject, matched);
+            match self.assess(now, matched, cost) {
                 Assessment::Unbounded => {}
                 Assessment::Fits { room, delay: turn } => {
                     let room = if access == Access::Charge { room.after(cost) } else { room };
@@ -296,7 +303,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
                 }
                 Assessment::Refuses { reason, wait } => {
                     if access == Access::Charge {
-                        self.count_refusal(index, reason);
+                        self.count_refusal(matched, reason);
                     }
                     if worst.is_none_or(|other| self.is_worse((index, reason, wait), other)) {
                         worst = Some((index, reason, wait));
@@ -305,10 +312,10 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             }
         }
         match worst {
-            None => Ok(Clearance { binding, delay, now }),
+            None => Ok(Clearance { binding: binding.map(|(index, _)| index), delay, now }),
             Some((index, reason, retry)) => {
-                let limit = self.standing(now, index);
-                self.unpin();
+                let limit = self.standing(now, self.matches[index]);
+                self.forget_matches();
                 Err(Refusal { reason, limit, retry })
             }
         }
@@ -317,11 +324,13 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// Charges every limit that was found by the check, and tells how the tightest of them stands now.
     pub fn charge(&mut self, subject: &Subject<'_>, clearance: Clearance) -> Option<LimitStanding> {
         for index in 0..self.matched {
-            let id = LimitId(self.matches[index].limit);
-            let cost = subject.request.amount(self.registry.entry(id).spec.unit);
-            self.registry.entry_mut(id).stats.allowed += 1;
+            let matched = self.matches[index];
+            let cost = self.cost(subject, matched);
+            self.registry.entry_mut(LimitId(matched.limit)).stats.allowed += 1;
             if cost > 0 {
-                self.with_bucket(clearance.now, index, |terms, bucket, log| terms.charge(bucket, cost, log));
+                self.with_settled_bucket(clearance.now, matched, |terms, bucket, log| {
+                    terms.charge(bucket, cost, log);
+                });
             }
         }
         self.release(clearance)
@@ -331,9 +340,9 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     pub fn release(&mut self, clearance: Clearance) -> Option<LimitStanding> {
         // Where nothing bounds the request, the first limit in the file that matched speaks.
         let first = || (0..self.matched).min_by_key(|&index| self.order(index));
-        let speaking = clearance.binding.map(|(index, _)| index).or_else(first);
-        let standing = speaking.map(|index| self.standing(clearance.now, index));
-        self.unpin();
+        let speaking = clearance.binding.or_else(first);
+        let standing = speaking.map(|index| self.standing(clearance.now, self.matches[index]));
+        self.forget_matches();
         standing
     }
 
@@ -349,6 +358,9 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             log_entries_max: LOG,
             log_full: self.log_full,
             grants: self.grants.iter().filter(|grant| grant.extra != 0).count(),
+            limit_bytes: size_of::<Registry>() / LIMITS_MAX,
+            key_bytes: size_of::<KeyTable<KEYS>>() / KEYS,
+            log_entry_bytes: size_of::<LogPool<LOG>>() / LOG,
         }
     }
 
@@ -385,8 +397,9 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// Collects the limits that match: for each kind and unit the exact ones, or else the wildcard ones.
     fn find_matches(&mut self, now: Now, subject: &Subject<'_>, access: Access) {
         // A clearance that was dropped has left its matches behind.
-        self.unpin();
-        for kind in self.registry.kinds() {
+        self.forget_matches();
+        for index in 0..self.registry.kinds().len() {
+            let kind = self.registry.kinds()[index];
             let Some(key) = subject.key(kind) else { continue };
             let hash = self.secret.hash(kind, key);
             let mut replaced = UnitSet::default();
@@ -421,7 +434,6 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     #[inline]
     fn place(&mut self, now: Now, id: LimitId, hash: KeyHash, key: KeyName<'_>, access: Access) -> Place {
         if let Some(place) = self.table.find(id.0, hash) {
-            self.table.slot_mut(place).pinned = true;
             return slot_place(place);
         }
         match access {
@@ -450,20 +462,24 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             return Place::Overflow;
         };
         self.registry.entry_mut(id).stats.keys += 1;
-        self.table.slot_mut(place).pinned = true;
         slot_place(place)
     }
 
-    /// The first of these slots that can be given to another key without changing any decision.
+    /// The first of these slots that can be given to another key without changing any decision, and that is not
+    /// part of the one that is being taken.
     fn fresh_slot(&self, now: Now, mut places: impl Iterator<Item = usize>) -> Option<usize> {
         places.find(|&place| {
             self.table.live(place).is_some_and(|slot| {
                 let entry = self.registry.entry(LimitId(slot.limit));
                 let grant = self.grant(slot.grant);
                 let terms = Terms { algorithm: &entry.spec.algorithm, hash: slot.hash, now, grant };
-                !slot.pinned && terms.is_fresh(&slot.bucket, &self.log)
+                terms.is_fresh(&slot.bucket, &self.log) && !self.is_matched(place)
             })
         })
+    }
+
+    fn is_matched(&self, place: usize) -> bool {
+        self.matches[..self.matched].iter().any(|matched| matched.place == slot_place(place))
     }
 
     fn forget_key(&mut self, place: usize) {
@@ -489,8 +505,8 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
 
     /// Settles the bucket of a match and judges the cost by it.
     #[inline]
-    fn assess(&mut self, now: Now, index: usize, cost: u64) -> Assessment {
-        self.with_bucket(now, index, |terms, bucket, log| {
+    fn assess(&mut self, now: Now, matched: Match, cost: u64) -> Assessment {
+        self.with_bucket(now, matched, |terms, bucket, log| {
             if matches!(terms.algorithm, RateLimitAlgorithm::Ban) {
                 return Assessment::Refuses { reason: Reason::Banned, wait: Wait::Never };
             }
@@ -509,27 +525,18 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         })
     }
 
-    /// Works on the settled bucket of a match.
+    /// Brings the bucket of a match to the present and works on it.
     #[inline]
     fn with_bucket<R>(
         &mut self,
         now: Now,
-        index: usize,
+        matched: Match,
         work: impl FnOnce(&Terms<'_>, &mut Bucket, &mut LogPool<LOG>) -> R,
     ) -> R {
-        let Match { limit, place, hash } = self.matches[index];
-        let entry = self.registry.entry_mut(LimitId(limit));
-        let Entry { spec, bucket: own, hash: own_hash, grant: own_grant, .. } = entry;
         let mut absent = (Bucket::Untouched, 0);
-        let (bucket, hash, grant) = match place {
-            Place::Limit | Place::Overflow => (own, *own_hash, own_grant),
-            Place::Slot(place) => {
-                let Slot { bucket, hash, grant, .. } = self.table.slot_mut(place as usize);
-                (bucket, *hash, grant)
-            }
-            Place::Absent => (&mut absent.0, hash, &mut absent.1),
-        };
-        let mut terms = Terms { algorithm: &spec.algorithm, hash, now, grant: Grant::default() };
+        let Owned { algorithm, hash, bucket, grant } =
+            owned(&mut self.registry, &mut self.table, matched, &mut absent);
+        let mut terms = Terms { algorithm, hash, now, grant: Grant::default() };
         if let Some(link) = usize::from(*grant).checked_sub(1) {
             terms.grant = self.grants[link];
             terms.settle(bucket, &mut self.log);
@@ -540,6 +547,25 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             terms.settle(bucket, &mut self.log);
         }
         work(&terms, bucket, &mut self.log)
+    }
+
+    /// Works on the bucket of a match as the check has left it.
+    #[inline]
+    fn with_settled_bucket<R>(
+        &mut self,
+        now: Now,
+        matched: Match,
+        work: impl FnOnce(&Terms<'_>, &mut Bucket, &mut LogPool<LOG>) -> R,
+    ) -> R {
+        if matched.place == Place::Absent {
+            // There is none, so that it is made up again.
+            return self.with_bucket(now, matched, work);
+        }
+        let mut absent = (Bucket::Untouched, 0);
+        let Owned { algorithm, hash, bucket, grant } =
+            owned(&mut self.registry, &mut self.table, matched, &mut absent);
+        let grant = usize::from(*grant).checked_sub(1).map_or(Grant::default(), |link| self.grants[link]);
+        work(&Terms { algorithm, hash, now, grant }, bucket, &mut self.log)
     }
 
     /// Whether a limit speaks before another: the smaller share left, then the earlier place in the file.
@@ -560,8 +586,13 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         self.registry.entry(LimitId(self.matches[index].limit)).order
     }
 
-    fn count_refusal(&mut self, index: usize, reason: Reason) {
-        let Match { limit, place, .. } = self.matches[index];
+    /// What the request costs in the unit of a limit that matches it.
+    #[inline]
+    fn cost(&self, subject: &Subject<'_>, matched: Match) -> u64 {
+        subject.request.amount(self.registry.entry(LimitId(matched.limit)).spec.unit)
+    }
+
+    fn count_refusal(&mut self, Match { limit, place, .. }: Match, reason: Reason) {
         let stats = &mut self.registry.entry_mut(LimitId(limit)).stats;
         stats.denied += 1;
         if reason == Reason::LogFull {
@@ -574,10 +605,12 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         }
     }
 
-    fn standing(&mut self, now: Now, index: usize) -> LimitStanding {
-        let Match { limit, place, .. } = self.matches[index];
-        let (room, refill) = self
-            .with_bucket(now, index, |terms, bucket, log| (terms.room(bucket), terms.refill(bucket, log)));
+    #[inline]
+    fn standing(&mut self, now: Now, matched: Match) -> LimitStanding {
+        let Match { limit, place, .. } = matched;
+        let (room, refill) = self.with_settled_bucket(now, matched, |terms, bucket, log| {
+            (terms.room(bucket), terms.refill(bucket, log))
+        });
         let (credit, per_unit) = room.map_or((0, 1), |room| (room.credit, room.per_unit));
         LimitStanding {
             limit: LimitId(limit),
@@ -589,12 +622,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         }
     }
 
-    fn unpin(&mut self) {
-        for index in 0..self.matched {
-            if let Place::Slot(place) = self.matches[index].place {
-                self.table.slot_mut(place as usize).pinned = false;
-            }
-        }
+    fn forget_matches(&mut self) {
         self.matched = 0;
         self.log.forget_promises();
     }
@@ -602,6 +630,35 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// The hash of a key of `kind`.
     fn hash(&self, kind: Kind, key: KeyName<'_>) -> KeyHash {
         self.secret.hash(kind, key)
+    }
+}
+
+/// A bucket with what it is judged by.
+struct Owned<'a> {
+    algorithm: &'a RateLimitAlgorithm,
+    hash: KeyHash,
+    bucket: &'a mut Bucket,
+    /// The link to its grant of extra capacity.
+    grant: &'a mut u16,
+}
+
+/// The bucket of a match: the limit's, the key's, or the one that stands in for one that is absent.
+#[inline]
+fn owned<'a, const KEYS: usize>(
+    registry: &'a mut Registry,
+    table: &'a mut KeyTable<KEYS>,
+    Match { limit, place, hash }: Match,
+    (absent, no_grant): &'a mut (Bucket, u16),
+) -> Owned<'a> {
+    let Entry { spec, bucket, hash: own_hash, grant, .. } = registry.entry_mut(LimitId(limit));
+    let algorithm = &spec.algorithm;
+    match place {
+        Place::Limit | Place::Overflow => Owned { algorithm, hash: *own_hash, bucket, grant },
+        Place::Slot(place) => {
+            let Slot { bucket, hash, grant, .. } = table.slot_mut(place as usize);
+            Owned { algorithm, hash: *hash, bucket, grant }
+        }
+        Place::Absent => Owned { algorithm, hash, bucket: absent, grant: no_grant },
     }
 }
 

@@ -29,8 +29,6 @@ pub(crate) struct Slot {
     pub(crate) grant: u16,
     /// The slot belongs to a key.
     live: bool,
-    /// The slot is part of a decision that is being taken, and must not be given away.
-    pub(crate) pinned: bool,
 }
 
 const _: () = assert!(size_of::<Slot>() == 64, "a decision reads one cache line a key");
@@ -44,7 +42,6 @@ impl Slot {
         limit: 0,
         grant: 0,
         live: false,
-        pinned: false,
     };
 }
 
@@ -174,6 +171,7 @@ impl<const KEYS: usize> KeyTable<KEYS> {
         &self.slots[place]
     }
 
+    #[inline]
     pub(crate) fn slot_mut(&mut self, place: usize) -> &mut Slot {
         &mut self.slots[place]
     }

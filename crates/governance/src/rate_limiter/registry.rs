@@ -78,6 +78,16 @@ impl UnitSet {
 #[derive(Clone, Copy, Debug, Default)]
 struct KindSet(u16);
 
+impl KindSet {
+    const fn insert(&mut self, kind: Kind) {
+        self.0 |= 1 << kind.index();
+    }
+
+    const fn contains(self, kind: Kind) -> bool {
+        self.0 & 1 << kind.index() != 0
+    }
+}
+
 /// One configured limit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
@@ -119,8 +129,10 @@ pub(crate) struct Registry {
     wildcards: [u16; Kind::COUNT],
     /// By hash of the key: the first limit with an exact scope, plus one.
     exact: [u16; HEADS],
-    /// The kinds that any limit is on, and those that an exact limit is on.
-    kinds: KindSet,
+    /// The kinds that any limit is on, in their order.
+    kinds: [Kind; Kind::COUNT],
+    kinds_length: usize,
+    /// The kinds that an exact limit is on.
     exact_kinds: KindSet,
 }
 
@@ -148,7 +160,8 @@ impl Registry {
             length: 0,
             wildcards: [0; Kind::COUNT],
             exact: [0; HEADS],
-            kinds: KindSet(0),
+            kinds: [Kind::Service; Kind::COUNT],
+            kinds_length: 0,
             exact_kinds: KindSet(0),
         }
     }
@@ -252,18 +265,14 @@ impl Registry {
     }
 
     /// The kinds that limits are on.
-    pub(crate) fn kinds(&self) -> impl Iterator<Item = Kind> + use<> {
-        let mut left = self.kinds.0;
-        core::iter::from_fn(move || {
-            let index = left.trailing_zeros();
-            left &= left.wrapping_sub(1);
-            Kind::ALL.get(index as usize).copied()
-        })
+    #[inline]
+    pub(crate) fn kinds(&self) -> &[Kind] {
+        &self.kinds[..self.kinds_length]
     }
 
     /// The first limit, plus one, of those whose exact scope may be the key with this hash.
     pub(crate) fn first_exact(&self, kind: Kind, hash: KeyHash) -> u16 {
-        if self.exact_kinds.0 & 1 << kind.index() == 0 { 0 } else { self.exact[Self::head(hash)] }
+        if self.exact_kinds.contains(kind) { self.exact[Self::head(hash)] } else { 0 }
     }
 
     /// The first limit, plus one, with the wildcard scope of a kind.
@@ -283,22 +292,28 @@ impl Registry {
     fn index(&mut self) {
         self.wildcards.fill(0);
         self.exact.fill(0);
-        (self.kinds, self.exact_kinds) = (KindSet::default(), KindSet::default());
+        self.exact_kinds = KindSet::default();
+        let mut kinds = KindSet::default();
         // Backwards, because each limit is put in front of those linked before it.
         for order in (0..self.length).rev() {
             let index = self.order[order];
             let entry = &mut self.entries[usize::from(index)];
             let kind = entry.spec.scope.kind;
             entry.order = u16::try_from(order).unwrap_or(u16::MAX);
-            self.kinds.0 |= 1 << kind.index();
+            kinds.insert(kind);
             let head = match entry.spec.scope.pattern {
                 Pattern::Any => &mut self.wildcards[kind.index()],
                 Pattern::Exact(_) => {
-                    self.exact_kinds.0 |= 1 << kind.index();
+                    self.exact_kinds.insert(kind);
                     &mut self.exact[Self::head(entry.hash)]
                 }
             };
             entry.next = core::mem::replace(head, index + 1);
+        }
+        self.kinds_length = 0;
+        for kind in Kind::ALL.into_iter().filter(|&kind| kinds.contains(kind)) {
+            self.kinds[self.kinds_length] = kind;
+            self.kinds_length += 1;
         }
     }
 
