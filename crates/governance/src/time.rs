@@ -7,6 +7,7 @@
 //! The civil conversions follow Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
 
 use core::fmt;
+use core::str::FromStr;
 
 /// Nanoseconds in a second.
 pub const NANOS_PER_SECOND: u64 = 1_000_000_000;
@@ -100,6 +101,50 @@ impl WallTime {
             nanos: u32::try_from(self.0 % NANOS_PER_SECOND).unwrap_or(0),
         };
         (CivilDate::from_days_since_epoch(i64::try_from(seconds / SECONDS_PER_DAY).unwrap_or(i64::MAX)), time)
+    }
+}
+
+/// A text is not a point of time that can be expressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WallTimeError;
+
+impl fmt::Display for WallTimeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("expected a UTC time from 1970 to 2554, such as 2015-05-17T10:05:03Z")
+    }
+}
+
+impl core::error::Error for WallTimeError {}
+
+/// Reads RFC 3339 in UTC: `2015-05-17T10:05:03Z`, with up to nine decimals of a second.
+impl FromStr for WallTime {
+    type Err = WallTimeError;
+
+    fn from_str(text: &str) -> Result<Self, WallTimeError> {
+        let digits = |range: core::ops::Range<usize>| {
+            let digits = text.get(range).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+            digits.and_then(|digits| digits.parse::<u16>().ok()).ok_or(WallTimeError)
+        };
+        let small = |range| digits(range).and_then(|value| u8::try_from(value).map_err(|_| WallTimeError));
+        let bytes = text.as_bytes();
+        let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
+        if !separators.into_iter().all(|(at, separator)| bytes.get(at) == Some(&separator)) {
+            return Err(WallTimeError);
+        }
+        let nanos = match text.get(19..).and_then(|rest| rest.strip_suffix('Z')).ok_or(WallTimeError)? {
+            "" => 0,
+            fraction => {
+                let decimals = fraction.strip_prefix('.').ok_or(WallTimeError)?;
+                if decimals.len() > 9 || !decimals.bytes().all(|byte| byte.is_ascii_digit()) {
+                    return Err(WallTimeError);
+                }
+                let places = u32::try_from(9 - decimals.len()).map_err(|_| WallTimeError)?;
+                decimals.parse::<u32>().map_err(|_| WallTimeError)? * 10_u32.pow(places)
+            }
+        };
+        let date = CivilDate { year: digits(0..4)?, month: small(5..7)?, day: small(8..10)? };
+        let time = TimeOfDay { hour: small(11..13)?, minute: small(14..16)?, second: small(17..19)?, nanos };
+        Self::from_civil(date, time).ok_or(WallTimeError)
     }
 }
 
@@ -277,6 +322,33 @@ mod tests {
         assert_eq!(wall.to_string(), "2023-11-16T18:17:03.97996Z");
         assert_eq!(wall.to_civil(), (date, time));
         assert_eq!(WallTime(u64::MAX).to_civil().0.year, 2554);
+    }
+
+    #[test]
+    fn wall_time_reads_what_it_prints_and_nothing_else() {
+        for text in [
+            "1970-01-01T00:00:00Z",
+            "2015-05-17T10:05:03Z",
+            "2023-11-16T18:17:03.97996Z",
+            "2554-07-21T23:34:33.709551615Z",
+        ] {
+            assert_eq!(text.parse::<WallTime>().unwrap().to_string(), text);
+        }
+        for text in [
+            "",
+            "2015-05-17",
+            "2015-05-17T10:05:03",
+            "2015-05-17T10:05:03+02:00",
+            "2015-02-30T00:00:00Z",
+            "2015-05-17 10:05:03Z",
+            "2015-05-17T10:05:03.Z",
+            "2015-05-17T10:05:03.1234567890Z",
+            "1969-12-31T23:59:59Z",
+            "2015-05-17T1é:05:03Z",
+            "+015-05-17T10:05:03Z",
+        ] {
+            assert!(text.parse::<WallTime>().is_err(), "{text:?}");
+        }
     }
 
     #[test]

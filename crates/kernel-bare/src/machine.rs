@@ -4,8 +4,7 @@
 use core::fmt;
 
 use governance::time::{Instant, Now, WallTime};
-use shell::system::{File, MachineInfo, MemoryPool, System};
-use wire::ustar::Archive;
+use shell::system::{MachineInfo, MemoryPool, System};
 use x86_64::instructions::interrupts;
 
 use crate::arch::cpu;
@@ -60,12 +59,6 @@ impl Machine {
     #[must_use]
     pub fn secret(&self) -> Secret {
         self.secret
-    }
-
-    /// Whether the wall clock shows the time; without a battery-backed clock it counts from 1970.
-    #[must_use]
-    pub fn has_wall_clock(&self) -> bool {
-        self.wall_at_boot.is_some()
     }
 
     /// The oldest byte of input, if one waits.
@@ -126,10 +119,12 @@ impl System for Machine {
         Now { instant, wall: WallTime(base.saturating_add(instant.0)) }
     }
 
-    fn file(&self, index: usize) -> Option<File> {
-        let entry = Archive::new(self.boot.ramdisk).entries().nth(index)?.ok()?;
-        let name = entry.name.rsplit('/').next().unwrap_or(entry.name);
-        Some(File { name, content: entry.content })
+    fn has_wall_clock(&self) -> bool {
+        self.wall_at_boot.is_some()
+    }
+
+    fn ramdisk(&self) -> &'static [u8] {
+        self.boot.ramdisk
     }
 
     fn interrupted(&mut self) -> bool {

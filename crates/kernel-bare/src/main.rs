@@ -1,50 +1,87 @@
-//! The Weir kernel: brings the machine up and echoes lines until `poweroff`.
+//! The Weir kernel: brings the machine up, runs the start-up commands, then serves the console.
 #![no_std]
 #![no_main]
 
 use core::fmt::Write;
 
-use governance::time::NANOS_PER_SECOND;
+use governance::scope::HashSecret;
 use kernel_bare::boot::BootInfo;
-use kernel_bare::clock;
+use kernel_bare::fw_cfg::FwCfgError;
 use kernel_bare::power::ExitCode;
-use shell::system::System;
+use kernel_bare::sync::SpinLock;
+use kernel_bare::{Machine, clock, log};
+use shell::engine::Engine;
+use shell::session::{Session, Status};
+use shell::term::Term;
 
 kernel_bare::kernel!(kernel_main);
 
+/// Everything that decides.
+static ENGINE: SpinLock<Engine> = SpinLock::new(Engine::new());
+
+/// The kind of terminal: `dumb` or `ansi`.
+const TERM_OPTION: &str = "opt/weir/term";
+/// Commands to run before the machine switches itself off, one a line.
+const COMMANDS_OPTION: &str = "opt/weir/commands";
+
 fn kernel_main(boot: &'static BootInfo) -> ! {
     let mut machine = kernel_bare::init(boot);
-    let ready = clock::since_power_on().0;
-    let info = machine.machine();
-    let _ = writeln!(
-        machine,
-        "weir {} · ready {}.{:03} s after power-on · {} · {}",
-        env!("CARGO_PKG_VERSION"),
-        ready / NANOS_PER_SECOND,
-        ready % NANOS_PER_SECOND / 1_000_000,
-        info.boot,
-        info.processor,
-    );
-    let mut line = heapless::String::<128>::new();
+    let mut session = Session::new();
+    if option(&mut machine, TERM_OPTION) == Some("dumb") {
+        session.set_term(Term::Dumb);
+    }
+    {
+        let mut engine = ENGINE.lock();
+        let [k0, k1] = machine.secret().words;
+        engine.live.limits.set_secret(HashSecret { k0, k1 });
+        session.start(clock::since_power_on(), &mut machine, &mut engine);
+    }
+    match option(&mut machine, COMMANDS_OPTION) {
+        Some(commands) => run_and_power_off(commands, machine, session),
+        None => serve_console(machine, session),
+    }
+}
+
+/// Runs the start-up commands in order, up to the first that fails, and ends the machine with how that went.
+fn run_and_power_off(commands: &str, mut machine: Machine, mut session: Session) -> ! {
+    for line in commands.lines() {
+        match session.run_as_typed(line, &mut machine, &mut ENGINE.lock()) {
+            Status::Done => {}
+            Status::Failed => machine.power_off(ExitCode::Failure),
+            Status::PowerOff => break,
+            Status::Reboot => machine.reboot(),
+        }
+    }
+    machine.power_off(ExitCode::Success)
+}
+
+/// Takes what is typed, and sleeps in between.
+fn serve_console(mut machine: Machine, mut session: Session) -> ! {
+    session.prompt(&mut machine);
     loop {
         machine.idle_until(None);
         while let Some(byte) = machine.read_byte() {
-            if byte != b'\r' && byte != b'\n' {
-                let _ = line.push(char::from(byte));
-                continue;
+            match session.feed(byte, &mut machine, &mut ENGINE.lock()) {
+                Status::Done | Status::Failed => {}
+                Status::PowerOff => machine.power_off(ExitCode::Success),
+                Status::Reboot => machine.reboot(),
             }
-            let _ = writeln!(machine, "{line}");
-            match line.as_str() {
-                "poweroff" => machine.power_off(ExitCode::Success),
-                "reboot" => machine.reboot(),
-                "dmesg" => {
-                    kernel_bare::log::for_each_line(&mut |line| {
-                        let _ = writeln!(machine, "{line}");
-                    });
-                }
-                _ => {}
-            }
-            line.clear();
         }
     }
+}
+
+/// The text of an option from the firmware; none if it is not given. One that cannot be read is noted in the log
+/// and on the console.
+fn option(machine: &mut Machine, name: &str) -> Option<&'static str> {
+    let problem = match machine.option(name) {
+        Ok(bytes) => match core::str::from_utf8(bytes) {
+            Ok(text) => return Some(text),
+            Err(_) => "it is not UTF-8",
+        },
+        Err(FwCfgError::NotFound | FwCfgError::NoDevice) => return None,
+        Err(_) => "it does not fit",
+    };
+    log!("WARNING: option {name} is not used: {problem}");
+    let _ = writeln!(machine, "error: option {name} is not used: {problem}");
+    None
 }

@@ -1,5 +1,5 @@
-//! The kernel's ways to share state: [`IrqMutex`] for what several places change, [`SetOnce`] for what is
-//! set during start-up and then only read, [`TakeOnce`] for a static buffer that gets one owner.
+//! The kernel's ways to share state: [`SpinLock`] for what the event loop works on, [`IrqMutex`] for what is
+//! changed in a moment from several places, [`SetOnce`] for what is set during start-up and then only read, [`TakeOnce`] for a static buffer that gets one owner.
 //!
 //! Interrupt handlers use none of the locks: they touch atomics and [`crate::queue::ByteQueue`] only.
 //! No lock is held while another one is taken.
@@ -10,6 +10,23 @@ use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use x86_64::instructions::interrupts;
+
+/// A lock that is held with interrupts on, for as long as a command takes. Interrupt handlers never take it.
+pub struct SpinLock<T> {
+    inner: spin::mutex::SpinMutex<T>,
+}
+
+impl<T> SpinLock<T> {
+    /// A lock around `value`.
+    pub const fn new(value: T) -> Self {
+        Self { inner: spin::mutex::SpinMutex::new(value) }
+    }
+
+    /// Waits for the lock and takes it.
+    pub fn lock(&self) -> impl DerefMut<Target = T> + '_ {
+        self.inner.lock()
+    }
+}
 
 /// A lock that keeps interrupts off while it is held and restores them after.
 ///

@@ -11,6 +11,7 @@ use kernel_bare::queue::ByteQueue;
 use kernel_bare::rtc::{self, Registers};
 use kernel_bare::{Machine, acpi, cases, ktest, log};
 use shell::system::System;
+use wire::ustar::Archive;
 
 kernel_bare::kernel!(kernel_main);
 
@@ -162,11 +163,9 @@ fn options_are_read(machine: &mut Machine) {
 }
 
 fn ramdisk_files_are_there(machine: &mut Machine) {
-    let file = |index| machine.file(index).map(|file| (file.name, file.content));
-    assert_eq!(file(0), Some(("alpha.txt", &b"alpha\n"[..])));
-    assert_eq!(file(1), Some(("beta.txt", &b"beta"[..])));
-    assert_eq!(file(2), None);
-    assert_eq!(file(usize::MAX), None);
+    let files = Archive::new(machine.ramdisk()).entries();
+    let files: heapless::Vec<_, 4> = files.map(|file| file.map(|file| (file.name, file.content))).collect();
+    assert_eq!(files, [Ok(("alpha.txt", &b"alpha\n"[..])), Ok(("files/beta.txt", &b"beta"[..]))]);
 }
 
 fn log_keeps_the_last_lines(machine: &mut Machine) {

@@ -3,6 +3,7 @@
 
 use governance::config::Config;
 use wire::access_log::LineBuffer;
+use wire::config::ConfigReader;
 
 /// Keyed buckets of a governor.
 pub const KEYS: usize = 65_536;
@@ -21,6 +22,8 @@ pub struct Engine {
     pub replay: Governor,
     /// Where a configuration is collected and checked before it takes effect.
     pub staging: Config,
+    /// What reads it.
+    pub reader: ConfigReader,
     /// Room for one line of a log.
     pub line: LineBuffer,
 }
@@ -29,7 +32,13 @@ impl Engine {
     /// An engine without limits.
     #[must_use]
     pub const fn new() -> Self {
-        Self { live: Governor::new(), replay: Governor::new(), staging: Config::new(), line: LineBuffer::new() }
+        Self {
+            live: Governor::new(),
+            replay: Governor::new(),
+            staging: Config::new(),
+            reader: ConfigReader::new(),
+            line: LineBuffer::new(),
+        }
     }
 }
 

@@ -2,17 +2,22 @@
 //!
 //! Bytes from a serial line go into an [`editor::Editor`], which gives back lines; [`words::Words`] splits a
 //! line, [`command::parse`] checks it against the one table of commands, and the answer is drawn with
-//! [`render`]. [`complete`] and [`help`] read the same table. What the shell needs of the machine is
-//! [`system::System`].
+//! [`render`]. [`complete`] and [`help`] read the same table. A [`session::Session`] joins all this; it drives an
+//! [`engine::Engine`], and what it needs of the machine is [`system::System`].
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
 pub mod command;
+mod commands;
 pub mod complete;
 pub mod editor;
+pub mod engine;
+pub mod files;
 pub mod help;
 pub mod history;
 pub mod render;
+pub mod replay;
+pub mod session;
 pub mod system;
 pub mod term;
 pub mod words;

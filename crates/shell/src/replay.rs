@@ -87,6 +87,7 @@ impl ReplayReport {
 #[derive(Debug)]
 pub struct Replay<'a> {
     options: ReplayOptions<'a>,
+    bytes: usize,
     lines: Lines<'a>,
     reader: Reader,
     report: ReplayReport,
@@ -124,13 +125,20 @@ impl<'a> Replay<'a> {
             LogFormat::AccessLog => Reader::AccessLog,
             LogFormat::TokenCsv => Reader::TokenHeader,
         };
-        Ok(Self { options, lines: Lines::new(content), reader, report: ReplayReport::default() })
+        let lines = Lines::new(content);
+        Ok(Self { options, bytes: content.len(), lines, reader, report: ReplayReport::default() })
     }
 
     /// What was met so far.
     #[must_use]
     pub const fn report(&self) -> &ReplayReport {
         &self.report
+    }
+
+    /// How much of the log is done, in percent.
+    #[must_use]
+    pub const fn percent(&self) -> usize {
+        (self.bytes - self.lines.remaining_bytes()) * 100 / self.bytes
     }
 
     /// Goes through up to `count` lines.

@@ -3,15 +3,18 @@
 use core::fmt;
 use governance::time::Now;
 
-/// The machine under a shell: console, clocks, files, power.
+/// The machine under a shell: console, clocks, ramdisk, log.
 ///
 /// The shell writes text with `\n` line ends through [`fmt::Write`]; the machine adds what its line needs.
 pub trait System: fmt::Write {
     /// Reads both clocks.
     fn now(&mut self) -> Now;
 
-    /// The `index`th file of the ramdisk in the order in which it was packed, or `None` past the last.
-    fn file(&self, index: usize) -> Option<File>;
+    /// Whether the wall clock is set. Without a battery-backed clock it counts from 1970.
+    fn has_wall_clock(&self) -> bool;
+
+    /// The ramdisk, a ustar archive; empty if there is none.
+    fn ramdisk(&self) -> &'static [u8];
 
     /// Whether Ctrl-C has arrived since the last call. A command that runs long asks now and then.
     fn interrupted(&mut self) -> bool;
@@ -22,17 +25,8 @@ pub trait System: fmt::Write {
     /// Calls `pool` with each static pool of memory, in a fixed order.
     fn memory_pools(&self, pool: &mut dyn FnMut(MemoryPool));
 
-    /// Facts about the machine for `version` and the banner.
+    /// Facts about the machine for `version`.
     fn machine(&self) -> MachineInfo;
-}
-
-/// A file of the ramdisk. Its content lives as long as the machine.
-#[derive(Clone, Copy, Debug)]
-pub struct File {
-    /// The name, without directories.
-    pub name: &'static str,
-    /// The content.
-    pub content: &'static [u8],
 }
 
 /// A static pool of memory and how much of it is in use.

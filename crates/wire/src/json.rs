@@ -14,6 +14,8 @@
 
 use core::fmt::{self, Write};
 
+use governance::time::{NANOS_PER_SECOND, Nanos};
+
 /// An object that is being written. Dropping it before [`ObjectWriter::end`] leaves it open in the sink.
 #[derive(Debug)]
 #[must_use = "an object is complete only after `end`"]
@@ -71,6 +73,24 @@ impl<'w, W: Write + ?Sized> ObjectWriter<'w, W> {
     pub fn integer(mut self, key: &str, value: u64) -> Result<Self, fmt::Error> {
         self.key(key)?;
         write!(self.sink, "{value}")?;
+        Ok(self)
+    }
+
+    /// Writes a length of time in seconds, exactly: with as many decimals as it takes, up to nine.
+    ///
+    /// # Errors
+    /// The sink's.
+    pub fn seconds(mut self, key: &str, value: Nanos) -> Result<Self, fmt::Error> {
+        self.key(key)?;
+        write!(self.sink, "{}", value.0 / NANOS_PER_SECOND)?;
+        let (mut fraction, mut digits) = (value.0 % NANOS_PER_SECOND, 9);
+        if fraction > 0 {
+            while fraction.is_multiple_of(10) {
+                fraction /= 10;
+                digits -= 1;
+            }
+            write!(self.sink, ".{fraction:0digits$}")?;
+        }
         Ok(self)
     }
 

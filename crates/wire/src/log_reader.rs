@@ -24,6 +24,12 @@ impl<'a> Lines<'a> {
     pub const fn new(content: &'a [u8]) -> Self {
         Self { rest: content, number: 0 }
     }
+
+    /// How many bytes have not been gone through yet.
+    #[must_use]
+    pub const fn remaining_bytes(&self) -> usize {
+        self.rest.len()
+    }
 }
 
 /// A physical line.

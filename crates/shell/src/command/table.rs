@@ -396,6 +396,11 @@ const REQUEST_ARGUMENTS: &[ArgumentSpec] = &[
     key("route", ValueKind::Text, "provider and method, such as openai:post"),
     key("method", ValueKind::Text, "its HTTP method"),
     key("path", ValueKind::Text, "its path, from which the routes tell the group"),
+    key(
+        "headers",
+        ValueKind::Text,
+        "header fields to identify it by, such as \"X-Actor: ada; X-Session-Id: 7\"",
+    ),
     key("bytes", ValueKind::Size, "its size, for limits that count bytes (default 0)"),
     key("tokens", ValueKind::Integer, "its tokens, for limits that count tokens (default 0)"),
     key("cost", ValueKind::Integer, "how many requests it counts as (default 1)"),
@@ -429,8 +434,7 @@ const ALIGN: ArgumentSpec = key(
 );
 const ENABLED: ArgumentSpec =
     key("enabled", ValueKind::OneOf(&["true", "false"]), "whether it decides (default true)");
-const MODE: ArgumentSpec =
-    key("mode", ValueKind::OneOf(&["enforce"]), "what a refusal does (default enforce)");
+const MODE: ArgumentSpec = key("mode", ValueKind::Text, "what a refusal does: enforce (default)");
 
 const fn positional(name: &'static str, value: ValueKind, summary: &'static str) -> ArgumentSpec {
     ArgumentSpec { form: ArgumentForm::Positional, name, value, summary, need: Need::Optional }

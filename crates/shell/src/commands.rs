@@ -1,0 +1,122 @@
+//! What each command does. The table in [`crate::command`] says what may be typed; here it is carried out.
+
+mod bench;
+mod buckets;
+mod config;
+mod limits;
+mod machine;
+mod replay;
+mod request;
+pub(crate) mod start;
+
+use crate::command::{Action, Invocation};
+use crate::engine::Engine;
+use crate::files::{File, Files};
+use crate::history::History;
+use crate::system::System;
+use crate::term::{Style, Term};
+use core::fmt;
+use governance::rate_limiter::LimitId;
+use governance::scope::Kind;
+
+/// What a command works with.
+pub(crate) struct Context<'a> {
+    pub(crate) system: &'a mut dyn System,
+    pub(crate) engine: &'a mut Engine,
+    pub(crate) files: Files,
+    pub(crate) history: &'a History,
+    pub(crate) term: Term,
+}
+
+/// A command was not carried out, and has said why.
+#[derive(Debug)]
+pub(crate) struct Failed;
+
+/// The console takes what is written to it; what it does not take cannot be told to anybody.
+impl From<fmt::Error> for Failed {
+    fn from(_: fmt::Error) -> Self {
+        Self
+    }
+}
+
+/// How a command went.
+pub(crate) type Outcome = Result<(), Failed>;
+
+/// Carries out what was typed.
+pub(crate) fn run(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
+    match invocation.action {
+        Action::Request => request::request(context, invocation),
+        Action::RatelimitTry => request::try_request(context, invocation),
+        Action::Replay => replay::replay(context, invocation),
+        Action::Bench => bench::bench(context, invocation),
+        Action::RatelimitStatus => limits::status(context, invocation),
+        Action::RatelimitShow => limits::show(context, invocation),
+        Action::RatelimitAdd => limits::add(context, invocation),
+        Action::RatelimitSet => limits::set(context, invocation),
+        Action::RatelimitRemove => limits::remove(context, invocation),
+        Action::RatelimitEnable | Action::RatelimitDisable => limits::set_state(context, invocation),
+        Action::RatelimitBan => limits::ban(context, invocation),
+        Action::RatelimitUnban => limits::unban(context, invocation),
+        Action::RatelimitBuckets => buckets::list(context, invocation),
+        Action::RatelimitReset => buckets::reset(context, invocation),
+        Action::RatelimitDrain => buckets::drain(context, invocation),
+        Action::RatelimitRefund => buckets::refund(context, invocation),
+        Action::RatelimitBurst => buckets::burst(context, invocation),
+        Action::ConfigCheck => config::check(context, invocation),
+        Action::ConfigLoad => config::load(context, invocation),
+        Action::ConfigShow => config::show(context),
+        Action::Help | Action::RatelimitHelp => machine::help(context, invocation),
+        Action::Version => machine::version(context),
+        Action::Uptime => machine::uptime(context),
+        Action::Date => machine::date(context),
+        Action::Memory => machine::memory(context, invocation),
+        Action::Ls => machine::ls(context, invocation),
+        Action::Cat => machine::cat(context, invocation),
+        Action::Dmesg => machine::dmesg(context),
+        Action::History => machine::history(context, invocation),
+        Action::Clear => Ok(context.system.write_str(context.term.clear_screen())?),
+        // The session sees to these itself.
+        Action::Term | Action::Poweroff | Action::Reboot => Ok(()),
+    }
+}
+
+impl Context<'_> {
+    /// Says in one line why the command is not carried out.
+    pub(crate) fn fail(&mut self, why: fmt::Arguments<'_>) -> Failed {
+        // A console that does not take the line leaves nobody to tell.
+        let _ = writeln!(self.system, "{} {why}", self.term.paint(Style::Bad, "error:"));
+        Failed
+    }
+
+    /// Says in one line that the command was carried out.
+    pub(crate) fn say(&mut self, what: fmt::Arguments<'_>) -> Outcome {
+        Ok(writeln!(self.system, "{what}")?)
+    }
+
+    /// The file that the first positional argument names.
+    fn file(&mut self, invocation: &Invocation<'_>) -> Result<File, Failed> {
+        let name = invocation.positional(0).unwrap_or_default();
+        if let Some(file) = self.files.find(name) {
+            return Ok(file);
+        }
+        let why = if self.files.is_absent() { "there is no ramdisk" } else { "ls lists the files" };
+        Err(self.fail(format_args!("there is no file '{}'; {why}", crate::term::Printable(name))))
+    }
+
+    /// The limit that the first positional argument names.
+    fn limit(&mut self, invocation: &Invocation<'_>) -> Result<(LimitId, Kind), Failed> {
+        let name = invocation.positional(0).unwrap_or_default();
+        let limits = &self.engine.live.limits;
+        let found = limits
+            .limits()
+            .find(|(_, spec)| spec.name.as_str() == name)
+            .map(|(id, spec)| (id, spec.scope.kind));
+        match found {
+            Some(found) => Ok(found),
+            None => {
+                let shown = crate::term::Printable(name);
+                Err(self.fail(format_args!("there is no limit '{shown}'; ratelimit status lists them")))
+            }
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! `ratelimit`: the limits themselves.
+
+use super::{Context, Failed, Outcome};
+use crate::command::{Action, Invocation};
+use crate::render::{Cell, Column, Grouped, Humanized, Table};
+use crate::term::Style;
+use core::fmt::{self, Write};
+use governance::decision::LimitStanding;
+use governance::limit::{FieldValue, LimitDraft, LimitName, LimitSpec, LimitState, RateLimitAlgorithm};
+use governance::rate_limiter::{LimitId, TableStats};
+use governance::request::Unit;
+use governance::scope::Scope;
+use wire::json::ObjectWriter;
+
+/// Lists the limits with what they have decided, and how full the fixed structures are.
+pub(super) fn status(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
+    let limiter = &context.engine.live.limits;
+    if invocation.flag("json") {
+        for (id, spec) in limiter.limits() {
+            write_json(context.system, spec, limiter.get_limit_stats(id).unwrap_or_default())?;
+        }
+        return Ok(());
+    }
+    let table = Table {
+        columns: [
+            Column::left("limit"),
+            Column::left("algorithm"),
+            Column::left("shape"),
+            Column::left("state"),
+            Column::right("allowed"),
+            Column::right("denied"),
+            Column::right("keys"),
+        ],
+        if_empty: "no limits: every request is allowed",
+    };
+    table.write(context.system, context.term, |row| {
+        for (id, spec) in limiter.limits() {
+            let stats = limiter.get_limit_stats(id).unwrap_or_default();
+            let denied = if stats.denied > 0 { Style::Bad } else { Style::Plain };
+            row(&[
+                Cell::styled(Style::Name, &spec.name),
+                Cell::new(&spec.algorithm.word()),
+                Cell::new(&Shape(spec)),
+                Cell::styled(state_style(spec.state), &state_word(spec.state)),
+                Cell::new(&Grouped(stats.allowed)),
+                Cell::styled(denied, &Grouped(stats.denied)),
+                Cell::new(&Grouped(stats.keys)),
+            ]);
+        }
+    })?;
+    let counters = context.engine.live.counters();
+    writeln!(
+        context.system,
+        "requests {}   allowed {}   delayed {}   denied {}",
+        Grouped(counters.requests),
+        Grouped(counters.allowed),
+        Grouped(counters.delayed),
+        Grouped(counters.denied)
+    )?;
+    let stats = context.engine.live.limits.table_stats();
+    write_table_stats(context, &stats)
+}
+
+/// Says how full a governor's fixed structures are, and warns where that is worth it.
+pub(super) fn write_table_stats(context: &mut Context<'_>, stats: &TableStats) -> Outcome {
+    let count = |value: usize| Grouped(u64::try_from(value).unwrap_or(u64::MAX));
+    writeln!(
+        context.system,
+        "keys {} of {}   evicted fresh {}   overflow hits {}   log entries {} of {}   log full {}   bursts {}",
+        count(stats.keys),
+        count(stats.keys_max),
+        Grouped(stats.evicted_fresh),
+        Grouped(stats.overflow_hits),
+        count(stats.log_entries),
+        count(stats.log_entries_max),
+        Grouped(stats.log_full),
+        stats.grants,
+    )?;
+    if stats.is_filling_up() {
+        let what = if stats.keys == stats.keys_max {
+            "full: new keys share overflow buckets"
+        } else {
+            "three quarters full"
+        };
+        writeln!(
+            context.system,
+            "{} the table of keys is {what}",
+            context.term.paint(Style::Warn, "warning:")
+        )?;
+    }
+    Ok(())
+}
+
+/// Shows one limit in full.
+pub(super) fn show(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
+    let (id, _) = context.limit(invocation)?;
+    let now = context.system.now();
+    let limiter = &mut context.engine.live.limits;
+    let standing = limiter.standing_of(now, id, None).ok();
+    let stats = limiter.get_limit_stats(id).unwrap_or_default();
+    let spec = *limiter.get_bucket(id).map_err(|_| Failed)?;
+    if invocation.flag("json") {
+        return Ok(write_json(context.system, &spec, stats)?);
+    }
+    let system = &mut *context.system;
+    writeln!(system, "{}", context.term.paint(Style::Name, spec.name))?;
+    writeln!(system, "  scope       {}", spec.scope)?;
+    writeln!(system, "  algorithm   {} {}", spec.algorithm.word(), Shape(&spec))?;
+    writeln!(system, "  unit        {}", spec.unit.word())?;
+    writeln!(system, "  state       {}", state_word(spec.state))?;
+    if let Some(standing) = standing {
+        writeln!(system, "  remaining   {}", Remaining(&standing))?;
+    }
+    writeln!(system, "  allowed     {}", Grouped(stats.allowed))?;
+    writeln!(system, "  denied      {}", Grouped(stats.denied))?;
+    writeln!(system, "  keys        {}", Grouped(stats.keys))?;
+    writeln!(system, "  overflow    {} requests shared the overflow bucket", Grouped(stats.overflow_hits))?;
+    if stats.log_full > 0 {
+        writeln!(system, "  log full    {} requests", Grouped(stats.log_full))?;
+    }
+    if let Some(note) = caveat(&spec.algorithm) {
+        writeln!(system, "  {}", context.term.paint(Style::Dim, note))?;
+    }
+    Ok(())
+}
+
+/// Adds a limit.
+pub(super) fn add(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
+    let mut draft = LimitDraft::default();
+    for (field, value) in invocation.keys() {
+        draft.set(field, FieldValue::Text(value)).map_err(|error| context.fail(format_args!("{error}")))?;
+    }
+    let spec = draft.finish().map_err(|error| context.fail(format_args!("{error}")))?;
+    add_spec(context, &spec)?;
+    context.say(format_args!("added {}: {} {}", spec.name, spec.algorithm.word(), Shape(&spec)))
+}
+
+/// Changes a limit while it works.
+pub(super) fn set(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
+    let (id, _) = context.limit(invocation)?;
+    if invocation.keys().next().is_none() {
+        return Err(
+            context.fail(format_args!("nothing to change; give at least one field, such as rate=5/s"))
+        );
+    }
+    let old = *context.engine.live.limits.get_bucket(id).map_err(|_| Failed)?;
+    let mut draft = LimitDraft::from_spec(&old);
+    // The algorithm first: it says which other fields there are.
+    let algorithm = invocation.keys().filter(|(field, _)| *field == "algorithm");
+    for (field, value) in algorithm.chain(invocation.keys().filter(|(field, _)| *field != "algorithm")) {
+        draft
+            .change(field, FieldValue::Text(value))
+            .map_err(|error| context.fail(format_args!("{error}")))?;
+    }
+    let spec = draft.finish().map_err(|error| context.fail(format_args!("{error}")))?;
+    let now = context.system.now();
+    let changed = context.engine.live.limits.update(now, id, &spec);
+    changed.map_err(|error| context.fail(format_args!("{}: {error}", spec.name)))?;
+    context.say(format_args!("changed {}: {} {}", spec.name, spec.algorithm.word(), Shape(&spec)))
+}
+
+/// Removes a limit.
+pub(super) fn remove(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
+    let (id, _) = context.limit(invocation)?;
+    remove_limit(context, id)
+}
+
+/// Enables or disables a limit.
+pub(super) fn set_state(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
+    let (id, _) = context.limit(invocation)?;
+    let state =
+        if invocation.action == Action::RatelimitEnable { LimitState::Enabled } else { LimitState::Disabled };
+    let limiter = &mut context.engine.live.limits;
+    limiter.set_state(id, state).map_err(|_| Failed)?;
+    let name = limiter.get_bucket(id).map_err(|_| Failed)?.name;
+    context.say(format_args!("{} {name}", state_word(state)))
+}
+
+/// Refuses every request of a scope, beside the limits that it has.
+pub(super) fn ban(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
+    let (scope, name) = ban_of(context, invocation)?;
+    let spec = LimitSpec::new(scope, RateLimitAlgorithm::Ban, Unit::Requests);
+    let mut spec = spec.map_err(|error| context.fail(format_args!("{error}")))?;
+    spec.name = name;
+    add_spec(context, &spec)?;
+    context.say(format_args!("banned {scope}; lift it with ratelimit unban {scope}"))
+}
+
+/// Lifts a ban.
+pub(super) fn unban(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
+    let (scope, name) = ban_of(context, invocation)?;
+    match context.engine.live.limits.find(name.as_str()) {
+        Some(id) => remove_limit(context, id),
+        None => Err(context.fail(format_args!("{scope} was not banned by ratelimit ban"))),
+    }
+}
+
+/// The scope that is meant, and the name of the limit that bans it.
+fn ban_of(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Result<(Scope, LimitName), Failed> {
+    let scope = Scope::parse(invocation.positional(0).unwrap_or_default());
+    let scope = scope.map_err(|error| context.fail(format_args!("scope: {error}")))?;
+    let name = LimitName::format(format_args!("{scope}#ban"));
+    Ok((scope, name.map_err(|error| context.fail(format_args!("scope: {error}")))?))
+}
+
+fn add_spec(context: &mut Context<'_>, spec: &LimitSpec) -> Outcome {
+    let added = context.engine.live.limits.add(spec);
+    added.map(|_| ()).map_err(|error| context.fail(format_args!("{}: {error}", spec.name)))
+}
+
+fn remove_limit(context: &mut Context<'_>, id: LimitId) -> Outcome {
+    let limiter = &mut context.engine.live.limits;
+    let name = limiter.get_bucket(id).map_err(|_| Failed)?.name;
+    limiter.remove(id).map_err(|_| Failed)?;
+    context.say(format_args!("removed {name}"))
+}
+
+fn write_json(
+    out: &mut (impl Write + ?Sized),
+    spec: &LimitSpec,
+    stats: governance::rate_limiter::LimitStats,
+) -> fmt::Result {
+    let mut object = ObjectWriter::begin(out)?
+        .string("name", spec.name.as_str())?
+        .display("scope", spec.scope)?
+        .string("algorithm", spec.algorithm.word())?;
+    if let Some(shape) = spec.algorithm.bucket() {
+        object = object.integer("capacity", shape.capacity)?.display("rate", shape.rate)?;
+    }
+    if let Some(shape) = spec.algorithm.window() {
+        let align = shape.align.word();
+        object =
+            object.integer("limit", shape.limit)?.display("window", shape.window)?.string("align", align)?;
+    }
+    object
+        .string("unit", spec.unit.word())?
+        .boolean("enabled", spec.state == LimitState::Enabled)?
+        .integer("allowed", stats.allowed)?
+        .integer("denied", stats.denied)?
+        .integer("keys", stats.keys)?
+        .integer("overflow_hits", stats.overflow_hits)?
+        .integer("log_full", stats.log_full)?
+        .end()
+}
+
+/// What a limit allows, in a few words.
+pub(super) struct Shape<'a>(pub(super) &'a LimitSpec);
+
+impl fmt::Display for Shape<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = match self.0.unit {
+            Unit::Requests => "",
+            Unit::Bytes => " bytes",
+            Unit::Tokens => " tokens",
+        };
+        if let Some(shape) = self.0.algorithm.bucket() {
+            return write!(f, "{}{unit} at {}", shape.capacity, shape.rate);
+        }
+        if let Some(shape) = self.0.algorithm.window() {
+            let align = if shape.align == governance::limit::Align::Clock { " by the clock" } else { "" };
+            return write!(f, "{}{unit} in {}{align}", shape.limit, shape.window);
+        }
+        f.write_str("-")
+    }
+}
+
+/// What is left of a bucket.
+pub(super) struct Remaining<'a>(pub(super) &'a LimitStanding);
+
+impl fmt::Display for Remaining<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let standing = self.0;
+        write!(f, "{}/{}", standing.remaining(), standing.capacity.unwrap_or(0))?;
+        match standing.full_in() {
+            governance::time::Nanos::ZERO => f.write_str(" (full)"),
+            full_in => write!(f, " (full in {})", Humanized(full_in)),
+        }
+    }
+}
+
+fn state_word(state: LimitState) -> &'static str {
+    match state {
+        LimitState::Enabled => "enabled",
+        LimitState::Disabled => "disabled",
+    }
+}
+
+fn state_style(state: LimitState) -> Style {
+    match state {
+        LimitState::Enabled => Style::Plain,
+        LimitState::Disabled => Style::Warn,
+    }
+}
+
+/// What an algorithm does not promise.
+fn caveat(algorithm: &RateLimitAlgorithm) -> Option<&'static str> {
+    match algorithm {
+        RateLimitAlgorithm::FixedWindow(_) => {
+            Some("at worst twice the limit passes within one window's length; sliding-log is a hard ceiling")
+        }
+        RateLimitAlgorithm::SlidingWindow(_) => Some(
+            "at worst nearly twice the limit passes within some window's length; sliding-log is a hard ceiling",
+        ),
+        _ => None,
+    }
+}

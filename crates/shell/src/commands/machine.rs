@@ -1,0 +1,223 @@
+//! Commands on the machine and on the shell itself.
+
+use super::{Context, Outcome};
+use crate::command::{Action, Invocation};
+use crate::help::Topic;
+use crate::render::{ByteSize, Cell, Column, Humanized, Table};
+use crate::term::{Printable, Style};
+use core::fmt;
+use governance::time::Nanos;
+use wire::json::ObjectWriter;
+
+/// Explains commands.
+pub(super) fn help(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
+    let (command, subcommand) = match invocation.action {
+        Action::RatelimitHelp => (Some("ratelimit"), None),
+        _ => (invocation.positional(0), invocation.positional(1)),
+    };
+    let topic = Topic::find(command, subcommand).map_err(|error| context.fail(format_args!("{error}")))?;
+    Ok(topic.write(context.system, context.term)?)
+}
+
+/// Says what runs on what.
+pub(super) fn version(context: &mut Context<'_>) -> Outcome {
+    let machine = context.system.machine();
+    context.say(format_args!(
+        "weir {} on {}, booted by {}, {} of memory, clock {}.{:03} MHz",
+        env!("CARGO_PKG_VERSION"),
+        machine.processor,
+        machine.boot,
+        ByteSize(machine.memory_bytes),
+        machine.clock_hz / 1_000_000,
+        machine.clock_hz / 1_000 % 1_000,
+    ))
+}
+
+/// Says how long the machine has been up.
+pub(super) fn uptime(context: &mut Context<'_>) -> Outcome {
+    let up = Nanos(context.system.now().instant.0);
+    context.say(format_args!("up {}", Humanized(up)))
+}
+
+/// Tells the time.
+pub(super) fn date(context: &mut Context<'_>) -> Outcome {
+    let wall = context.system.now().wall;
+    if context.system.has_wall_clock() {
+        context.say(format_args!("{wall}"))
+    } else {
+        context.say(format_args!("{wall} (the wall clock is not set and counts from 1970)"))
+    }
+}
+
+/// Shows the static pools of memory.
+pub(super) fn memory(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
+    if invocation.flag("json") {
+        let mut pools = heapless::Vec::<_, POOLS_MAX>::new();
+        each_pool(context, &mut |pool| {
+            // A pool too many is left out of the list, not of the machine.
+            let _ = pools.push(*pool);
+        });
+        for Pool { name, bytes, used_bytes, items } in pools {
+            let mut object =
+                ObjectWriter::begin(context.system)?.string("pool", name)?.integer("bytes", bytes)?;
+            object = object.optional_integer("used_bytes", used_bytes)?;
+            if let Some((used, capacity)) = items {
+                object = object.integer("items", used)?.integer("items_max", capacity)?;
+            }
+            object.end()?;
+        }
+        return Ok(());
+    }
+    let table = Table {
+        columns: [Column::left("pool"), Column::right("size"), Column::right("used"), Column::right("items")],
+        if_empty: "no pools",
+    };
+    let mut pools = heapless::Vec::<_, POOLS_MAX>::new();
+    each_pool(context, &mut |pool| {
+        let _ = pools.push(*pool);
+    });
+    Ok(table.write(context.system, context.term, |row| {
+        for pool in &pools {
+            row(&[
+                Cell::styled(Style::Name, &pool.name),
+                Cell::new(&ByteSize(pool.bytes)),
+                Cell::new(&Used(pool)),
+                Cell::new(&Items(pool.items)),
+            ]);
+        }
+    })?)
+}
+
+const POOLS_MAX: usize = 32;
+
+/// A static pool, of the machine or of the engine.
+#[derive(Clone, Copy)]
+struct Pool {
+    name: &'static str,
+    bytes: u64,
+    used_bytes: Option<u64>,
+    /// How many items are in use, and how many there are.
+    items: Option<(u64, u64)>,
+}
+
+fn each_pool(context: &Context<'_>, each: &mut dyn FnMut(&Pool)) {
+    context.system.memory_pools(&mut |pool| {
+        each(&Pool { name: pool.name, bytes: pool.bytes, used_bytes: pool.used_bytes, items: None });
+    });
+    let count = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
+    for (governor, names) in [
+        (&context.engine.live, ["live: limits", "live: keys", "live: log entries"]),
+        (&context.engine.replay, ["replay: limits", "replay: keys", "replay: log entries"]),
+    ] {
+        let stats = governor.limits.table_stats();
+        for (name, size, used, capacity) in [
+            (names[0], stats.limit_bytes, governor.limits.len(), governance::rate_limiter::LIMITS_MAX),
+            (names[1], stats.key_bytes, stats.keys, stats.keys_max),
+            (names[2], stats.log_entry_bytes, stats.log_entries, stats.log_entries_max),
+        ] {
+            each(&Pool {
+                name,
+                bytes: count(size * capacity),
+                used_bytes: Some(count(size * used)),
+                items: Some((count(used), count(capacity))),
+            });
+        }
+    }
+}
+
+struct Used<'a>(&'a Pool);
+
+impl fmt::Display for Used<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.used_bytes {
+            Some(used) => ByteSize(used).fmt(f),
+            None => f.write_str("-"),
+        }
+    }
+}
+
+struct Items(Option<(u64, u64)>);
+
+impl fmt::Display for Items {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some((used, capacity)) => write!(f, "{used} of {capacity}"),
+            None => f.write_str("-"),
+        }
+    }
+}
+
+/// Lists the files.
+pub(super) fn ls(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
+    let files = context.files;
+    if invocation.flag("json") {
+        for file in files.iter() {
+            let bytes = u64::try_from(file.content.len()).unwrap_or(u64::MAX);
+            ObjectWriter::begin(context.system)?.string("file", file.name)?.integer("bytes", bytes)?.end()?;
+        }
+        return Ok(());
+    }
+    let table = Table { columns: [Column::left("file"), Column::right("bytes")], if_empty: "no files" };
+    Ok(table.write(context.system, context.term, |row| {
+        for file in files.iter() {
+            row(&[Cell::styled(Style::Name, &file.name), Cell::new(&file.content.len())]);
+        }
+    })?)
+}
+
+/// Prints a file, with what could drive the terminal made visible. Ctrl-C stops.
+pub(super) fn cat(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
+    let file = context.file(invocation)?;
+    for line in file.content.split_inclusive(|byte| *byte == b'\n') {
+        if context.system.interrupted() {
+            return Err(context.fail(format_args!("stopped")));
+        }
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        for chunk in text.utf8_chunks() {
+            write!(context.system, "{}", Printable(chunk.valid()))?;
+            if !chunk.invalid().is_empty() {
+                context.system.write_char(char::REPLACEMENT_CHARACTER)?;
+            }
+        }
+        writeln!(context.system)?;
+    }
+    Ok(())
+}
+
+/// Prints the kernel's log.
+pub(super) fn dmesg(context: &mut Context<'_>) -> Outcome {
+    // The log is held by the machine, which is also the console: a line at a time is copied out.
+    let mut index = 0;
+    loop {
+        let mut line = heapless::String::<256>::new();
+        let (mut seen, mut found) = (0, false);
+        context.system.log_lines(&mut |text| {
+            if seen == index {
+                found = true;
+                let end = text.len().min(line.capacity());
+                let end = (0..=end).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+                let _ = line.push_str(&text[..end]);
+            }
+            seen += 1;
+        });
+        if !found {
+            return Ok(());
+        }
+        writeln!(context.system, "{line}")?;
+        index += 1;
+    }
+}
+
+/// Lists the lines entered before.
+pub(super) fn history(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
+    for (number, line) in context.history.iter() {
+        if invocation.flag("json") {
+            let number = u64::try_from(number).unwrap_or(u64::MAX);
+            ObjectWriter::begin(context.system)?.integer("number", number)?.string("line", line)?.end()?;
+        } else {
+            writeln!(context.system, "{number:>4}  {line}")?;
+        }
+    }
+    Ok(())
+}
