@@ -91,6 +91,7 @@ impl Account {
                 }
             }
             Self::Log(log) => {
+                log.entries = log.live().copied().collect();
                 let mut rest = cost;
                 for (_, charged) in log.entries.iter_mut() {
                     let back = rest.min(*charged);

@@ -251,13 +251,14 @@ fn key_name(limit: &Limit, request: &Request) -> String {
     }
 }
 
-/// The limits that are shipped: for named providers and for inbound endpoint groups, all per minute.
+/// The limits that are shipped: for calls that go out to named services or to any provider, and for inbound
+/// endpoint groups, all per minute.
 #[must_use]
 pub fn shipped_limits(per_minute: impl Fn(u64) -> Algorithm) -> Vec<Limit> {
     [
-        ("provider:github", 60),
-        ("provider:reddit", 60),
-        ("provider:openai", 500),
+        ("service:github", 60),
+        ("service:reddit", 60),
+        ("service:openai", 500),
         ("provider:*", 100),
         ("group:chat", 300),
         ("group:memory", 100),

@@ -165,9 +165,13 @@ impl Meter {
     }
 
     /// Changes the algorithm or its parameters. What is used stays used, rounded up to whole tokens; a bucket
-    /// that then holds more than it can is just full. An algorithm that does not count forgets.
+    /// that then holds more than it can is just full. An algorithm that does not count forgets. What is not
+    /// different is no change.
     pub fn change(&mut self, now: Clocks, algorithm: Algorithm) {
         self.see(now);
+        if algorithm == self.algorithm {
+            return;
+        }
         let fresh = Account::open(&algorithm, self.hash, self.seen.of(&algorithm));
         self.account = match (&self.account, fresh) {
             (Some(old), Some(fresh)) => Some(old.change(fresh)),

@@ -108,11 +108,6 @@ pub(crate) fn key(kind: Kind, name: &str) -> (EngineKind, KeyName<'_>) {
     (kind, KeyName::parse(kind, name).expect("a name of the kind"))
 }
 
-/// The key to name a bucket by: none for a limit that has only one.
-pub(crate) fn key_of<'a>(limit: &Limit, name: &'a str) -> Option<KeyName<'a>> {
-    (limit.pattern == Pattern::Any).then(|| key(limit.kind, name).1)
-}
-
 /// The hash that decides where spread windows begin: the engine's own.
 pub(crate) fn hash(secret: HashSecret) -> impl Fn(&Limit, &str) -> u64 + 'static {
     move |limit, name| {
