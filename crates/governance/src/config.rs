@@ -210,8 +210,9 @@ impl Config {
     /// Adds a limit, if it goes with those there are.
     ///
     /// # Errors
-    /// [`LimitError::DuplicateName`] or [`LimitError::Full`].
+    /// [`LimitError::OutOfRange`], [`LimitError::DuplicateName`] or [`LimitError::Full`].
     pub fn add_limit(&mut self, spec: &LimitSpec) -> Result<(), LimitError> {
+        spec.check().map_err(LimitError::OutOfRange)?;
         if self.limits().iter().any(|other| other.name == spec.name) {
             return Err(LimitError::DuplicateName);
         }

@@ -181,7 +181,11 @@ impl LimitSpec {
         self.name == default_name(&self.scope, self.unit)
     }
 
-    fn check(&self) -> Result<(), SpecError> {
+    /// Whether every value is in range. The fields are open, so that whoever keeps a spec asks.
+    ///
+    /// # Errors
+    /// [`SpecError`] names the first field that is not.
+    pub fn check(&self) -> Result<(), SpecError> {
         if let Some(shape) = self.algorithm.bucket() {
             positive("capacity", shape.capacity)?;
             positive("rate", shape.rate.count)?;

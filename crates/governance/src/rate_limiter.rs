@@ -24,7 +24,7 @@ pub use registry::{LIMITS_MAX, LimitClass, OTHER_LIMITS_MAX, SERVICE_LIMITS_MAX,
 pub use requests::{RateLimitRequest, RateLimitResponse};
 
 use crate::decision::{LimitStanding, Reason, Refill, Sharing, Wait};
-use crate::limit::{LimitSpec, RateLimitAlgorithm};
+use crate::limit::{LimitSpec, RateLimitAlgorithm, SpecError};
 use crate::request::Subject;
 use crate::scope::{HashSecret, KeyHash, KeyName, Kind};
 use crate::time::{Nanos, Now};
@@ -73,6 +73,8 @@ pub enum LimitError {
     BadGrant,
     /// Scope and unit of a limit cannot be changed.
     FixedField,
+    /// A value of the limit is out of range.
+    OutOfRange(SpecError),
 }
 
 impl fmt::Display for LimitError {
@@ -100,6 +102,7 @@ impl fmt::Display for LimitError {
             Self::FixedField => {
                 f.write_str("scope and unit cannot be changed; remove the limit and add another")
             }
+            Self::OutOfRange(error) => error.fmt(f),
         }
     }
 }

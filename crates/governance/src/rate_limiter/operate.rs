@@ -45,7 +45,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// Adds a limit.
     ///
     /// # Errors
-    /// [`LimitError::DuplicateName`] or [`LimitError::Full`].
+    /// [`LimitError::OutOfRange`], [`LimitError::DuplicateName`] or [`LimitError::Full`].
     pub fn add(&mut self, spec: &LimitSpec) -> Result<LimitId, LimitError> {
         self.registry.add(spec, &self.secret)
     }
@@ -86,11 +86,12 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// the limit now has, nothing is left.
     ///
     /// # Errors
-    /// [`LimitError::FixedField`] if scope or unit differ, [`LimitError::DuplicateName`] or
-    /// [`LimitError::UnknownLimit`].
+    /// [`LimitError::FixedField`] if scope or unit differ, [`LimitError::OutOfRange`], [`LimitError::DuplicateName`]
+    /// or [`LimitError::UnknownLimit`].
     pub fn update(&mut self, now: Now, id: LimitId, spec: &LimitSpec) -> Result<(), LimitError> {
         let now = self.monotonic(now);
         let old = self.registry.get(id).ok_or(LimitError::UnknownLimit)?.spec;
+        spec.check().map_err(LimitError::OutOfRange)?;
         if (old.scope, old.unit) != (spec.scope, spec.unit) {
             return Err(LimitError::FixedField);
         }

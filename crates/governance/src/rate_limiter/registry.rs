@@ -198,6 +198,7 @@ impl Registry {
 
     /// Adds a limit at the end of the order.
     pub(crate) fn add(&mut self, spec: &LimitSpec, secret: &HashSecret) -> Result<LimitId, LimitError> {
+        spec.check().map_err(LimitError::OutOfRange)?;
         if self.find(spec.name.as_str()).is_some() {
             return Err(LimitError::DuplicateName);
         }

@@ -90,6 +90,9 @@ impl Level {
 
     /// Takes another shape, with what is used rounded up to whole units.
     pub(super) fn reshape(&mut self, shape: BucketShape) {
+        if shape == self.shape {
+            return;
+        }
         let units = self.used.clone().div_ceil_by(self.shape.rate.period.0);
         self.shape = shape;
         self.used = units.min(BigUint::from(self.capacity())) * shape.rate.period.0;
