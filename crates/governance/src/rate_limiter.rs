@@ -176,8 +176,8 @@ pub enum Access {
 #[derive(Debug)]
 #[must_use = "limits that were checked are to be charged or released"]
 pub struct Clearance {
-    /// Which of the matches has the least room.
-    binding: Option<usize>,
+    /// Which of the matches speaks for the decision.
+    speaker: Option<usize>,
     delay: Nanos,
     now: Now,
 }
@@ -315,7 +315,12 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             }
         }
         match worst {
-            None => Ok(Clearance { binding: binding.map(|(index, _)| index), delay, now }),
+            None => {
+                // Where nothing bounds the request, the first limit in the file that matched speaks.
+                let first = || (0..self.matched).min_by_key(|&index| self.order(index));
+                let speaker = binding.map(|(index, _)| index).or_else(first);
+                Ok(Clearance { speaker, delay, now })
+            }
             Some((index, reason, retry)) => {
                 let limit = self.standing(now, self.matches[index]);
                 self.forget_matches();
@@ -325,26 +330,32 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     }
 
     /// Charges every limit that was found by the check, and tells how the tightest of them stands now.
+    #[inline]
     pub fn charge(&mut self, subject: &Subject<'_>, clearance: Clearance) -> Option<LimitStanding> {
+        let mut standing = None;
         for index in 0..self.matched {
             let matched = self.matches[index];
             let cost = self.cost(subject, matched);
             self.registry.entry_mut(LimitId(matched.limit)).stats.allowed += 1;
-            if cost > 0 {
-                self.with_settled_bucket(clearance.now, matched, |terms, bucket, log| {
+            self.with_settled_bucket(clearance.now, matched, |terms, bucket, log| {
+                if cost > 0 {
                     terms.charge(bucket, cost, log);
-                });
-            }
+                }
+                if clearance.speaker == Some(index) {
+                    standing = Some(standing_of(matched, terms, bucket, log));
+                }
+            });
         }
-        self.release(clearance)
+        self.forget_matches();
+        standing
     }
 
     /// Lets go of what the check found, without a charge, and tells how the tightest limit stands.
     pub fn release(&mut self, clearance: Clearance) -> Option<LimitStanding> {
-        // Where nothing bounds the request, the first limit in the file that matched speaks.
-        let first = || (0..self.matched).min_by_key(|&index| self.order(index));
-        let speaking = clearance.binding.or_else(first);
-        let standing = speaking.map(|index| self.standing(clearance.now, self.matches[index]));
+        let standing = clearance
+            .speaker
+            .filter(|&index| index < self.matched)
+            .map(|index| self.standing(clearance.now, self.matches[index]));
         self.forget_matches();
         standing
     }
@@ -398,6 +409,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     }
 
     /// Collects the limits that match: for each kind and unit the exact ones, or else the wildcard ones.
+    #[inline(never)]
     fn find_matches(&mut self, now: Now, subject: &Subject<'_>, access: Access) {
         // A clearance that was dropped has left its matches behind.
         self.forget_matches();
@@ -510,10 +522,14 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     #[inline]
     fn assess(&mut self, now: Now, matched: Match, cost: u64) -> Assessment {
         self.with_bucket(now, matched, |terms, bucket, log| {
-            if matches!(terms.algorithm, RateLimitAlgorithm::Ban) {
-                return Assessment::Refuses { reason: Reason::Banned, wait: Wait::Never };
-            }
-            let Some(room) = terms.room(bucket) else { return Assessment::Unbounded };
+            let Some(room) = terms.room(bucket) else {
+                return match terms.algorithm {
+                    RateLimitAlgorithm::Ban => {
+                        Assessment::Refuses { reason: Reason::Banned, wait: Wait::Never }
+                    }
+                    _ => Assessment::Unbounded,
+                };
+            };
             if !room.fits(cost) {
                 let reason = if cost > room.capacity { Reason::CostAboveCapacity } else { Reason::OverLimit };
                 return Assessment::Refuses { reason, wait: terms.wait(bucket, cost, log) };
@@ -560,15 +576,16 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         matched: Match,
         work: impl FnOnce(&Terms<'_>, &mut Bucket, &mut LogPool<LOG>) -> R,
     ) -> R {
-        if matched.place == Place::Absent {
-            // There is none, so that it is made up again.
-            return self.with_bucket(now, matched, work);
-        }
         let mut absent = (Bucket::Untouched, 0);
         let Owned { algorithm, hash, bucket, grant } =
             owned(&mut self.registry, &mut self.table, matched, &mut absent);
         let grant = usize::from(*grant).checked_sub(1).map_or(Grant::default(), |link| self.grants[link]);
-        work(&Terms { algorithm, hash, now, grant }, bucket, &mut self.log)
+        let terms = Terms { algorithm, hash, now, grant };
+        if matched.place == Place::Absent {
+            // What the check has settled was forgotten after it.
+            terms.settle(bucket, &mut self.log);
+        }
+        work(&terms, bucket, &mut self.log)
     }
 
     /// Whether a limit speaks before another: the smaller share left, then the earlier place in the file.
@@ -608,21 +625,8 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         }
     }
 
-    #[inline]
     fn standing(&mut self, now: Now, matched: Match) -> LimitStanding {
-        let Match { limit, place, .. } = matched;
-        let (room, refill) = self.with_settled_bucket(now, matched, |terms, bucket, log| {
-            (terms.room(bucket), terms.refill(bucket, log))
-        });
-        let (credit, per_unit) = room.map_or((0, 1), |room| (room.credit, room.per_unit));
-        LimitStanding {
-            limit: LimitId(limit),
-            shared: if place == Place::Overflow { Sharing::Overflow } else { Sharing::Own },
-            capacity: room.map(|room| room.capacity),
-            credit,
-            per_unit,
-            refill: if room.is_some() { refill } else { Refill::Step(Nanos::ZERO) },
-        }
+        self.with_settled_bucket(now, matched, |terms, bucket, log| standing_of(matched, terms, bucket, log))
     }
 
     fn forget_matches(&mut self) {
@@ -662,6 +666,24 @@ fn owned<'a, const KEYS: usize>(
             Owned { algorithm, hash: *hash, bucket, grant }
         }
         Place::Absent => Owned { algorithm, hash, bucket: absent, grant: no_grant },
+    }
+}
+
+#[inline]
+fn standing_of<const LOG: usize>(
+    Match { limit, place, .. }: Match,
+    terms: &Terms<'_>,
+    bucket: &Bucket,
+    log: &LogPool<LOG>,
+) -> LimitStanding {
+    let room = terms.room(bucket);
+    LimitStanding {
+        limit: LimitId(limit),
+        shared: if place == Place::Overflow { Sharing::Overflow } else { Sharing::Own },
+        capacity: room.map(|room| room.capacity),
+        credit: room.map_or(0, |room| room.credit),
+        per_unit: room.map_or(1, |room| room.per_unit),
+        refill: if room.is_some() { terms.refill(bucket, log) } else { Refill::Step(Nanos::ZERO) },
     }
 }
 

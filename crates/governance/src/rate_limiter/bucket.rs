@@ -14,6 +14,9 @@
 //! The bucket keeps what was *used* and not what is left, so that an untouched bucket is all-zero and full, and
 //! a change of capacity keeps what was used by leaving the state alone. For the token bucket this is the
 //! credit form of Weir's design with `debt = cap − credit`; it equals GCRA in scaled time.
+//!
+//! The path of a decision through a token or leaky bucket is short and inlined. The other algorithms stand in
+//! functions of their own, out of its way, which take [`Terms`] by value so that it can stay in registers.
 
 use super::log_pool::{Log, LogPool};
 use crate::decision::{Refill, Wait, div_ceil_nanos};
@@ -148,11 +151,17 @@ impl Terms<'_> {
     }
 
     /// Brings the bucket to the present.
+    #[inline]
     pub(crate) fn settle<const LOG: usize>(&self, bucket: &mut Bucket, log: &mut LogPool<LOG>) {
+        match self.algorithm.bucket() {
+            Some(shape) => self.settle_level(bucket, &shape),
+            None => self.settle_other(bucket, log),
+        }
+    }
+
+    #[inline(never)]
+    fn settle_other<const LOG: usize>(self, bucket: &mut Bucket, log: &mut LogPool<LOG>) {
         match self.algorithm {
-            RateLimitAlgorithm::TokenBucket(shape)
-            | RateLimitAlgorithm::LeakyBucket(shape)
-            | RateLimitAlgorithm::LeakyQueue(shape) => self.settle_level(bucket, shape),
             RateLimitAlgorithm::FixedWindow(shape) | RateLimitAlgorithm::SlidingWindow(shape) => {
                 self.settle_window(bucket, shape);
             }
@@ -165,10 +174,11 @@ impl Terms<'_> {
                     *bucket = Bucket::Log(Log::default());
                 }
             }
-            RateLimitAlgorithm::Unlimited | RateLimitAlgorithm::Ban => {}
+            _ => {}
         }
     }
 
+    #[inline]
     fn settle_level(&self, bucket: &mut Bucket, shape: &BucketShape) {
         let now = self.now.instant.0;
         let Bucket::Level { debt: wide, at } = bucket else {
@@ -209,20 +219,18 @@ impl Terms<'_> {
     /// How the settled bucket stands; none if the algorithm has no bucket.
     #[inline]
     pub(crate) fn room(&self, bucket: &Bucket) -> Option<Room> {
+        let Some(shape) = self.algorithm.bucket() else { return self.room_of_other(bucket) };
+        let shape = with_extra(&shape, self.extra());
+        let debt = if let Bucket::Level { debt, .. } = bucket { debt.get() } else { 0 };
+        let cap = cap(&shape);
+        let per_unit = u128::from(shape.rate.period.0);
+        Some(Room { capacity: shape.capacity, credit: cap.saturating_sub(debt), cap, per_unit })
+    }
+
+    #[inline(never)]
+    fn room_of_other(self, bucket: &Bucket) -> Option<Room> {
         let extra = self.extra();
         Some(match (self.algorithm, bucket) {
-            (
-                RateLimitAlgorithm::TokenBucket(shape)
-                | RateLimitAlgorithm::LeakyBucket(shape)
-                | RateLimitAlgorithm::LeakyQueue(shape),
-                bucket,
-            ) => {
-                let shape = with_extra(shape, extra);
-                let debt = if let Bucket::Level { debt, .. } = bucket { debt.get() } else { 0 };
-                let cap = cap(&shape);
-                let per_unit = u128::from(shape.rate.period.0);
-                Room { capacity: shape.capacity, credit: cap.saturating_sub(debt), cap, per_unit }
-            }
             (RateLimitAlgorithm::FixedWindow(shape), bucket) => {
                 let count = if let Bucket::Window { current, .. } = bucket { *current } else { 0 };
                 counted(shape.limit.saturating_add(extra), count)
@@ -238,7 +246,7 @@ impl Terms<'_> {
                 let used = self.weighted(shape, bucket);
                 Room { capacity: limit, credit: cap.saturating_sub(used), cap, per_unit: window }
             }
-            (RateLimitAlgorithm::Unlimited | RateLimitAlgorithm::Ban, _) => return None,
+            _ => return None,
         })
     }
 
@@ -256,6 +264,7 @@ impl Terms<'_> {
     }
 
     /// How long a request that joins a leaky queue waits for what is before it.
+    #[inline]
     pub(crate) fn delay(&self, bucket: &Bucket) -> Nanos {
         match (self.algorithm, bucket) {
             (RateLimitAlgorithm::LeakyQueue(shape), Bucket::Level { debt, .. }) => {
@@ -274,6 +283,7 @@ impl Terms<'_> {
     }
 
     /// Like [`Terms::can_note`], and keeps the entry for a charge that comes once every limit has agreed.
+    #[inline]
     pub(crate) fn promise_note<const LOG: usize>(&self, bucket: &Bucket, log: &mut LogPool<LOG>) -> bool {
         match bucket {
             Bucket::Log(entries) => log.promise(entries, self.note_time(entries, log)),
@@ -287,12 +297,19 @@ impl Terms<'_> {
     }
 
     /// Charges a cost to the settled bucket. The caller has made sure that it fits and can be noted.
+    #[inline]
     pub(crate) fn charge<const LOG: usize>(&self, bucket: &mut Bucket, cost: u64, log: &mut LogPool<LOG>) {
+        if let Bucket::Level { debt, .. } = bucket {
+            let period = self.algorithm.bucket().map_or(0, |shape| shape.rate.period.0);
+            *debt = (debt.get() + u128::from(cost) * u128::from(period)).into();
+        } else {
+            self.charge_other(bucket, cost, log);
+        }
+    }
+
+    #[inline(never)]
+    fn charge_other<const LOG: usize>(self, bucket: &mut Bucket, cost: u64, log: &mut LogPool<LOG>) {
         match bucket {
-            Bucket::Level { debt, .. } => {
-                let period = self.algorithm.bucket().map_or(0, |shape| shape.rate.period.0);
-                *debt = (debt.get() + u128::from(cost) * u128::from(period)).into();
-            }
             Bucket::Window { current, .. } => *current = current.saturating_add(cost),
             Bucket::Log(entries) => {
                 let at = self.note_time(entries, log);
@@ -300,7 +317,7 @@ impl Terms<'_> {
                 let noted = log.push(entries, at, cost);
                 assert!(noted.is_ok(), "an entry was promised to a charge and is gone");
             }
-            Bucket::Untouched => {}
+            Bucket::Level { .. } | Bucket::Untouched => {}
         }
     }
 
@@ -330,7 +347,8 @@ impl Terms<'_> {
     }
 
     /// How long until a cost that does not fit now will, if nothing else is charged.
-    pub(crate) fn wait<const LOG: usize>(&self, bucket: &Bucket, cost: u64, log: &LogPool<LOG>) -> Wait {
+    #[inline(never)]
+    pub(crate) fn wait<const LOG: usize>(self, bucket: &Bucket, cost: u64, log: &LogPool<LOG>) -> Wait {
         let Some(room) = self.room(bucket) else {
             return if matches!(self.algorithm, RateLimitAlgorithm::Ban) {
                 Wait::Never
@@ -433,20 +451,25 @@ impl Terms<'_> {
     }
 
     /// How the settled bucket becomes full again.
+    #[inline]
     pub(crate) fn refill<const LOG: usize>(&self, bucket: &Bucket, log: &LogPool<LOG>) -> Refill {
+        let (Some(shape), Bucket::Level { debt, .. }) = (self.algorithm.bucket(), bucket) else {
+            return self.refill_of_other(bucket, log);
+        };
+        let each_nano = shape.rate.count;
+        let mut missing = debt.get();
+        if self.extra() != 0 {
+            // What is used beyond the capacity when the extra ends is forgiven and need not come back.
+            let left = self.grant.until.saturating_sub(self.now.instant.0);
+            let drained = u128::from(left) * u128::from(each_nano);
+            missing = missing.min(cap(&shape).saturating_add(drained));
+        }
+        Refill::Steady { missing, each_nano }
+    }
+
+    #[inline(never)]
+    fn refill_of_other<const LOG: usize>(self, bucket: &Bucket, log: &LogPool<LOG>) -> Refill {
         match (self.algorithm, bucket) {
-            (algorithm, Bucket::Level { debt, .. }) => {
-                let shape = algorithm.bucket().unwrap_or_default();
-                let each_nano = shape.rate.count;
-                let mut missing = debt.get();
-                if self.extra() != 0 {
-                    // What is used beyond the capacity when the extra ends is forgiven and need not come back.
-                    let left = self.grant.until.saturating_sub(self.now.instant.0);
-                    let drained = u128::from(left) * u128::from(each_nano);
-                    missing = missing.min(cap(&shape).saturating_add(drained));
-                }
-                Refill::Steady { missing, each_nano }
-            }
             (RateLimitAlgorithm::FixedWindow(shape), Bucket::Window { current, .. }) if *current > 0 => {
                 Refill::Step(Nanos(self.left_of_window(shape, bucket)))
             }

@@ -96,10 +96,13 @@ mod tests {
 
     #[test]
     fn equals_the_reference_at_every_length() {
-        let name: [u8; NAME_BYTES_MAX] = core::array::from_fn(|index| (index as u8).wrapping_mul(151) ^ 0xa5);
+        let mut name = [0xa5u8; NAME_BYTES_MAX];
+        for index in 1..name.len() {
+            name[index] = name[index - 1].wrapping_mul(151) ^ 0x5a;
+        }
         for (k0, k1) in [(0, 0), (0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908), (u64::MAX, 7)] {
             for length in 0..=name.len() {
-                let header = [9, 255, length as u8];
+                let header = [9, 255, u8::try_from(length).unwrap()];
                 let mut message = header.to_vec();
                 message.extend(&name[..length]);
                 let expected = SipHasher13::new_with_keys(k0, k1).hash(&message);
