@@ -160,9 +160,12 @@ fn limits(random: &mut Random) -> Vec<Limit> {
         "session:*",
         "route:*",
     ];
+    let mostly_unlimited = random.chance(5);
     (0..random.between(1, 7))
         .map(|number| {
-            let mut limit = Limit::on(random.pick::<&str>(&SCOPES), algorithm(random));
+            let unlimited = mostly_unlimited && random.chance(80);
+            let algorithm = if unlimited { Algorithm::Unlimited } else { algorithm(random) };
+            let mut limit = Limit::on(random.pick::<&str>(&SCOPES), algorithm);
             limit.unit = *random.pick(&[Unit::Requests, Unit::Requests, Unit::Bytes, Unit::Tokens]);
             limit.enabled = random.chance(90);
             limit.named(&format!("limit-{number}"))
@@ -223,6 +226,8 @@ struct Maker {
     now: Clocks,
     /// The request before, and how long it would have had to wait.
     last: Option<(Request, u64)>,
+    /// The limit and the name that were handled before.
+    handled: Option<(String, String)>,
 }
 
 impl Maker {
@@ -231,7 +236,7 @@ impl Maker {
             instant_ns: *random.pick(&[0, 1, 5 * SECOND, YEAR]),
             wall_ns: 1_700_000_000 * SECOND + random.between(0, 2 * MINUTE),
         };
-        Self { random, mix, model: Limiter::new(limits, hash), now, last: None }
+        Self { random, mix, model: Limiter::new(limits, hash), now, last: None, handled: None }
     }
 
     fn step(&mut self) -> Step {
@@ -332,12 +337,16 @@ impl Maker {
         }
     }
 
-    /// Something done to a name that `request` carries and that has met a limit before.
+    /// Something done to a name that `request` carries and that has met a limit before, or again to the name
+    /// before.
     fn handling(&mut self, request: &Request) -> Option<Action> {
         let place = self.random.index(self.model.limits().len());
-        let limit = self.model.limits()[place].clone();
-        let name = name_of(request, limit.kind)?;
-        self.model.meter(&limit.name, &name)?;
+        let chosen = &self.model.limits()[place];
+        let named = || Some((chosen.name.clone(), name_of(request, chosen.kind)?));
+        let again = self.random.chance(50);
+        let (limit, name) = self.handled.clone().filter(|_| again).or_else(named)?;
+        self.model.meter(&limit, &name)?;
+        self.handled = Some((limit.clone(), name.clone()));
         let handling = match self.random.between(0, 3) {
             0 => Handling::Drain,
             1 => Handling::Refund { amount: self.cost() },
@@ -346,7 +355,7 @@ impl Maker {
                 Handling::Grant { extra: self.random.between(0, 20), lasts_ns }
             }
         };
-        Some(Action::Handle { limit: limit.name, name, handling })
+        Some(Action::Handle { limit, name, handling })
     }
 
     fn request(&mut self) -> Request {
@@ -389,7 +398,7 @@ impl Maker {
             0..=1 => 0,
             2..=8 => 1,
             9..=10 => capacity,
-            11 => capacity.saturating_add(1),
+            11 => capacity.saturating_add(self.random.between(1, 20)),
             12 => capacity - 1,
             13 => u64::MAX,
             14..=16 => capacity / 2,

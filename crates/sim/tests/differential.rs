@@ -325,15 +325,15 @@ impl<const KEYS: usize> Pair<'_, KEYS> {
             Handling::Drain => limits.drain_bucket(time, id, key).map(|_| ()),
         };
         self.show(now);
-        let missing_key = KEYS < MANY_KEYS && limit.pattern == Pattern::Any;
+        let can_be_unknown =
+            limit.pattern == Pattern::Any && (KEYS < MANY_KEYS || self.unlimited.contains(&limit.name));
         match result {
             Ok(()) => {}
             Err(LimitError::NoBucket) if limit.algorithm.capacity().is_none() => return Ok(()),
             // A grant of nothing, or one that makes a bucket too large for exact arithmetic.
             Err(LimitError::BadGrant) if is_bad_grant(&limit.algorithm, handling) => return Ok(()),
-            // The key was full again and has made room: a refund gives nothing back, a drain finds nothing.
-            Err(LimitError::UnknownKey) if missing_key && matches!(handling, Handling::Refund { .. }) => {}
-            Err(LimitError::UnknownKey) if missing_key => return Ok(()),
+            // The key has made room for another when it was full, or was met while the limit was unlimited.
+            Err(LimitError::UnknownKey) if can_be_unknown => return Ok(()),
             Err(error) => return Err(format!("{handling:?} is refused: {error}")),
         }
         let latest = self.latest;
