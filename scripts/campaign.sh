@@ -15,15 +15,20 @@ set -euo pipefail
 export WEIR_SEEDS=10000
 while [ $# -gt 0 ]; do
     case $1 in
-        --seeds | --seed | --minutes)
-            [[ ${2-} =~ ^[0-9]+$ ]] || { echo "$1: expected a whole number" >&2; exit 2; }
-            ;;&
-        --seeds) export WEIR_SEEDS=$2 ;;
-        --seed) export WEIR_SEED=$2 ;;
-        --minutes) export WEIR_MINUTES=$2 ;;
-        --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit 0 ;;
-        *) echo "unknown argument $1; see scripts/campaign.sh --help" >&2; exit 2 ;;
+        --seeds) name=WEIR_SEEDS ;;
+        --seed) name=WEIR_SEED ;;
+        --minutes) name=WEIR_MINUTES ;;
+        --help | -h)
+            sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"
+            exit
+            ;;
+        *) fail "unknown argument $1; --help lists what there is" ;;
     esac
+    [[ ${2-} =~ ^[0-9]+$ ]] || fail "$1: expected a whole number"
+    export "$name=$2"
     shift 2
 done
-cargo test --release -p sim --test differential
+
+need_rust
+# All kinds of scenarios at the same time, so that minutes are the same minutes for each.
+in_root cargo test --release --quiet -p sim --test differential -- --test-threads=8
