@@ -13,6 +13,7 @@ mod parse;
 mod table;
 mod usage_error;
 
+pub(crate) use self::nearest::nearest;
 pub use self::parse::{Invocation, find_or_nearest, find_subcommand_or_nearest, parse};
 pub use self::table::{COMMANDS, SCOPE_KINDS};
 pub use self::usage_error::UsageError;

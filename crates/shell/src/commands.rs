@@ -9,15 +9,16 @@ mod replay;
 mod request;
 pub(crate) mod start;
 
-use crate::command::{Action, Invocation};
+use crate::command::{Action, Invocation, nearest};
 use crate::engine::Engine;
 use crate::files::{File, Files};
 use crate::history::History;
+use crate::render::Grouped;
 use crate::system::System;
-use crate::term::{Style, Term};
+use crate::term::{Printable, Style, Term};
 use core::fmt;
+use governance::limit::{LimitName, LimitSpec};
 use governance::rate_limiter::LimitId;
-use governance::scope::Kind;
 
 /// What a command works with.
 pub(crate) struct Context<'a> {
@@ -99,24 +100,49 @@ impl Context<'_> {
         if let Some(file) = self.files.find(name) {
             return Ok(file);
         }
-        let why = if self.files.is_absent() { "there is no ramdisk" } else { "ls lists the files" };
-        Err(self.fail(format_args!("there is no file '{}'; {why}", crate::term::Printable(name))))
+        let shown = Printable(name);
+        if self.files.is_absent() {
+            return Err(self.fail(format_args!("there is no file '{shown}'; there is no ramdisk")));
+        }
+        Err(match nearest(name, self.files.iter().map(|file| file.name)) {
+            Some(near) => {
+                self.fail(format_args!("there is no file '{shown}'; did you mean '{}'?", Printable(near)))
+            }
+            None => self.fail(format_args!("there is no file '{shown}'; ls lists the files")),
+        })
     }
 
     /// The limit that the first positional argument names.
-    fn limit(&mut self, invocation: &Invocation<'_>) -> Result<(LimitId, Kind), Failed> {
+    fn limit(&mut self, invocation: &Invocation<'_>) -> Result<(LimitId, LimitSpec), Failed> {
         let name = invocation.positional(0).unwrap_or_default();
         let limits = &self.engine.live.limits;
-        let found = limits
-            .limits()
-            .find(|(_, spec)| spec.name.as_str() == name)
-            .map(|(id, spec)| (id, spec.scope.kind));
-        match found {
-            Some(found) => Ok(found),
-            None => {
-                let shown = crate::term::Printable(name);
-                Err(self.fail(format_args!("there is no limit '{shown}'; ratelimit status lists them")))
-            }
+        if let Some((id, spec)) = limits.limits().find(|(_, spec)| spec.name.as_str() == name) {
+            return Ok((id, *spec));
+        }
+        let shown = Printable(name);
+        let near = nearest(name, limits.limits().map(|(_, spec)| spec.name.as_str())).map(LimitName::excerpt);
+        Err(match near {
+            Some(near) => self.fail(format_args!("there is no limit '{shown}'; did you mean '{near}'?")),
+            None => self.fail(format_args!("there is no limit '{shown}'; ratelimit status lists them")),
+        })
+    }
+}
+
+/// A number of things, in words: `no limits`, `1 limit`, `7 limits`.
+struct Count<'a>(usize, &'a str);
+
+impl fmt::Display for Count<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(count, thing) = self;
+        match count {
+            0 => write!(f, "no {thing}s"),
+            1 => write!(f, "1 {thing}"),
+            _ => write!(f, "{} {thing}s", Grouped(wide(*count))),
         }
     }
+}
+
+/// A count of things in memory, which always fits.
+fn wide(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }

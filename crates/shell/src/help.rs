@@ -6,6 +6,7 @@ use crate::command::{
     ArgumentForm, ArgumentSpec, COMMANDS, CommandSpec, Form, Group, Label, Need, SubcommandSpec, Usage,
     UsageError, ValueKind, find_or_nearest, find_subcommand_or_nearest,
 };
+use crate::render::width_of;
 use crate::term::{Style, Term};
 
 /// Columns that help keeps within.
@@ -46,7 +47,7 @@ impl Topic {
             Self::Command(command) => write_command(out, term, command),
             Self::Subcommand(command, subcommand) => {
                 let usage = CommandUsage { command, subcommand: Some(subcommand) };
-                writeln!(out, "usage: {usage}")?;
+                write_usage(out, usage)?;
                 write_text(out, subcommand.summary, subcommand.details)?;
                 write_arguments(out, term, subcommand.arguments)?;
                 write_examples(out, subcommand.examples)
@@ -129,7 +130,7 @@ fn write_overview(out: &mut dyn Write, term: Term) -> fmt::Result {
 }
 
 fn write_command(out: &mut dyn Write, term: Term, command: &'static CommandSpec) -> fmt::Result {
-    writeln!(out, "usage: {}", CommandUsage { command, subcommand: None })?;
+    write_usage(out, CommandUsage { command, subcommand: None })?;
     write_text(out, command.summary, command.details)?;
     match command.form {
         Form::Action(_, arguments) => write_arguments(out, term, arguments)?,
@@ -152,39 +153,101 @@ fn write_text(out: &mut dyn Write, summary: &str, details: &str) -> fmt::Result 
     write_wrapped(out, details)
 }
 
+/// Writes how a command is called, the arguments below each other where they do not fit.
+fn write_usage(out: &mut dyn Write, usage: CommandUsage) -> fmt::Result {
+    const INDENT: usize = "usage: ".len();
+    let mut rows = Rows::new(out, INDENT);
+    rows.word(format_args!("usage:"))?;
+    rows.word(format_args!("{}", usage.command.name))?;
+    match (usage.command.form, usage.subcommand) {
+        (_, Some(subcommand)) => rows.word(format_args!("{}", subcommand.name))?,
+        (Form::Subcommands(_), None) => rows.word(format_args!("SUB-COMMAND …"))?,
+        (Form::Action(..), None) => {}
+    }
+    for argument in usage.arguments() {
+        let (open, close) = if argument.need == Need::Optional { ("[", "]") } else { ("", "") };
+        if width_of(&Usage(argument)) + INDENT + 2 <= COLUMNS {
+            rows.word(format_args!("{open}{}{close}", Usage(argument)))?;
+        } else {
+            // A long choice is listed below.
+            rows.word(format_args!("{open}{}…{close}", Short(argument)))?;
+        }
+    }
+    rows.end()
+}
+
 /// Writes `text` in rows of at most [`COLUMNS`] columns.
 fn write_wrapped(out: &mut dyn Write, text: &str) -> fmt::Result {
-    let mut column = 0;
-    for word in text.split_whitespace() {
-        let width = word.chars().count();
-        if column > 0 && column + 1 + width > COLUMNS {
-            out.write_char('\n')?;
-            column = 0;
-        } else if column > 0 {
-            out.write_char(' ')?;
-            column += 1;
-        }
-        out.write_str(word)?;
-        column += width;
-    }
-    if column > 0 { out.write_char('\n') } else { Ok(()) }
+    let mut rows = Rows::new(out, 0);
+    rows.words(text)?;
+    rows.end()
 }
 
 fn write_arguments(out: &mut dyn Write, term: Term, arguments: &[ArgumentSpec]) -> fmt::Result {
     let width = arguments.iter().map(short_width).max().unwrap_or(0);
     for argument in arguments {
         let name = term.paint(Style::Name, Short(argument));
-        write!(out, "  {name}{:1$}  {2}", "", width - short_width(argument), argument.summary)?;
+        write!(out, "  {name}{:1$}  ", "", width - short_width(argument))?;
+        let mut rows = Rows { column: width + 4, ..Rows::new(out, width + 4) };
+        rows.words(argument.summary)?;
         if argument.need == Need::Required {
-            out.write_str(" (required)")?;
+            rows.word(format_args!("(required)"))?;
         }
+        rows.end()?;
         if let ValueKind::OneOf(accepted) = argument.value {
-            write!(out, "\n  {:width$}  one of", "")?;
-            accepted.iter().try_for_each(|word| write!(out, " {word}"))?;
+            let mut rows = Rows::new(out, width + 4);
+            rows.indent()?;
+            rows.words("one of")?;
+            accepted.iter().try_for_each(|word| rows.word(format_args!("{word}")))?;
+            rows.end()?;
         }
-        out.write_char('\n')?;
     }
     Ok(())
+}
+
+/// Words in rows of at most [`COLUMNS`] columns. Each row but the first begins `indent` columns from the left.
+struct Rows<'a> {
+    out: &'a mut dyn Write,
+    indent: usize,
+    /// Where the next character comes.
+    column: usize,
+    /// Whether no word stands in the row yet.
+    empty: bool,
+}
+
+impl<'a> Rows<'a> {
+    fn new(out: &'a mut dyn Write, indent: usize) -> Self {
+        Self { out, indent, column: 0, empty: true }
+    }
+
+    /// Moves to where a row begins.
+    fn indent(&mut self) -> fmt::Result {
+        (self.column, self.empty) = (self.indent, true);
+        write!(self.out, "{:1$}", "", self.indent)
+    }
+
+    fn words(&mut self, text: &str) -> fmt::Result {
+        text.split_whitespace().try_for_each(|word| self.word(format_args!("{word}")))
+    }
+
+    fn word(&mut self, word: fmt::Arguments<'_>) -> fmt::Result {
+        let width = width_of(&word);
+        if !self.empty && self.column + 1 + width > COLUMNS {
+            self.out.write_char('\n')?;
+            self.indent()?;
+        } else if !self.empty {
+            self.out.write_char(' ')?;
+            self.column += 1;
+        }
+        self.empty = false;
+        self.column += width;
+        self.out.write_fmt(word)
+    }
+
+    /// Ends the last row, if there is anything in it.
+    fn end(self) -> fmt::Result {
+        if self.column > 0 { self.out.write_char('\n') } else { Ok(()) }
+    }
 }
 
 fn write_examples(out: &mut dyn Write, examples: &[&str]) -> fmt::Result {
@@ -320,6 +383,18 @@ mod tests {
         assert!(refund.starts_with("usage: ratelimit refund NAME amount=N [key=TEXT]\n"), "{refund}");
         let ratelimit = help(Some("ratelimit"), None, Term::Dumb);
         assert!(ratelimit.contains("\n  unban    lift a ban\n"), "{ratelimit}");
+    }
+
+    #[test]
+    fn help_on_everything_fits_the_screen_but_for_examples() {
+        for command in COMMANDS {
+            let names = command.subcommands().iter().map(|subcommand| Some(subcommand.name));
+            for subcommand in names.chain([None]) {
+                let text = help(Some(command.name), subcommand, Term::Dumb);
+                let mut rows = text.lines().filter(|row| !row.starts_with("example: "));
+                assert!(rows.all(|row| row.chars().count() <= COLUMNS), "{text}");
+            }
+        }
     }
 
     #[test]

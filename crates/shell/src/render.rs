@@ -235,7 +235,7 @@ impl Write for MakeVisible<'_, '_> {
 }
 
 /// The number of characters that a value prints.
-fn width_of(value: &dyn fmt::Display) -> usize {
+pub(crate) fn width_of(value: &dyn fmt::Display) -> usize {
     struct Count(usize);
     impl Write for Count {
         fn write_str(&mut self, text: &str) -> fmt::Result {

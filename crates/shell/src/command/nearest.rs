@@ -5,7 +5,7 @@ const MAX_CHARS: usize = 32;
 
 /// The name with the fewest mistakes between it and `given`, the first of several, or `None` if each is too
 /// far off. A name that starts with `given` is near in any case.
-pub(super) fn nearest(given: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+pub(crate) fn nearest<'a>(given: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let typed: heapless::Vec<char, MAX_CHARS> = try_collect(given)?;
     let near = names.filter_map(|name| {
         let letters = try_collect(name)?;

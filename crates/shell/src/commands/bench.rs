@@ -1,7 +1,7 @@
 //! `bench`: decisions per second, measured where they are taken.
 
 use super::replay::each_second;
-use super::{Context, Failed, Outcome};
+use super::{Context, Failed, Outcome, wide};
 use crate::command::Invocation;
 use crate::engine::{Governor, KEYS};
 use crate::render::{Cell, Column, Grouped, Table};
@@ -66,7 +66,7 @@ pub(super) fn bench(context: &mut Context<'_>, invocation: &Invocation<'_>) -> O
         for measured in results.clone() {
             row(&[
                 Cell::styled(Style::Name, &measured.case.name),
-                Cell::new(&measured.case.keys),
+                Cell::new(&Grouped(wide(measured.case.keys))),
                 Cell::new(&Grouped(measured.decisions)),
                 Cell::styled(Style::Good, &Grouped(each_second(measured.decisions, measured.time))),
                 Cell::new(&(measured.time.0 / measured.decisions.max(1))),
@@ -83,7 +83,7 @@ fn write_json<'a>(
         ObjectWriter::begin(out)?
             .string("bench", "ratelimit")?
             .string("case", measured.case.name)?
-            .integer("keys", u64::try_from(measured.case.keys).unwrap_or(u64::MAX))?
+            .integer("keys", wide(measured.case.keys))?
             .integer("decisions", measured.decisions)?
             .integer("decisions_per_second", each_second(measured.decisions, measured.time))?
             .end()?;

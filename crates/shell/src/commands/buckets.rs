@@ -1,14 +1,18 @@
 //! `ratelimit`: the buckets of limits.
 
 use super::limits::Remaining;
-use super::request::key_of;
-use super::{Context, Failed, Outcome};
+use super::{Context, Count, Failed, Outcome};
 use crate::command::Invocation;
+use crate::engine::{KEYS, LOG_ENTRIES};
 use crate::render::{Cell, Column, Grouped, Humanized, Table};
 use crate::term::Style;
 use core::fmt;
-use governance::rate_limiter::{BucketView, LimitId};
-use governance::time::Nanos;
+use governance::decision::Sharing;
+use governance::limit::{LimitSpec, PRODUCT_BITS_MAX};
+use governance::rate_limiter::{BucketView, LimitError, LimitId, RateLimiter};
+use governance::scope::KeyName;
+use governance::text::Text;
+use governance::time::{Nanos, Now};
 use wire::json::ObjectWriter;
 
 /// How many buckets a table shows; `--json` gives all.
@@ -77,7 +81,7 @@ fn write_json(
 ) -> fmt::Result {
     ObjectWriter::begin(out)?
         .display("limit", name)?
-        .optional_string("key", view.key.as_ref().map(governance::text::Text::as_str))?
+        .optional_string("key", view.key.as_ref().map(Text::as_str))?
         .integer("remaining", view.standing.remaining())?
         .optional_integer("capacity", view.standing.capacity)?
         .integer("full_in_ns", view.standing.full_in().0)?
@@ -87,12 +91,12 @@ fn write_json(
         .end()
 }
 
-type Limiter = governance::rate_limiter::RateLimiter<{ crate::engine::KEYS }, { crate::engine::LOG_ENTRIES }>;
+type Limiter = RateLimiter<KEYS, LOG_ENTRIES>;
 
 /// Calls `each` with the buckets of one limit, or of all, and the name of theirs.
 fn each_bucket(
     limiter: &mut Limiter,
-    now: governance::time::Now,
+    now: Now,
     only: Option<LimitId>,
     each: &mut dyn FnMut(&dyn fmt::Display, &BucketView),
 ) {
@@ -106,51 +110,69 @@ fn each_bucket(
 
 /// Makes buckets full.
 pub(super) fn reset(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
-    let (id, kind) = context.limit(invocation)?;
-    let key = key_of(context, invocation, kind)?;
+    let (id, spec, key) = target(context, invocation)?;
     let reset = context.engine.live.limits.reset_bucket(id, key);
-    let count = reset.map_err(|error| context.fail(format_args!("{error}")))?;
-    context.say(format_args!("reset {}", Buckets(count)))
+    let count = reset.map_err(|error| context.fail(format_args!("{}: {error}", spec.name)))?;
+    context.say(format_args!("{}: reset {}", spec.name, Count(count, "bucket")))
 }
 
 /// Makes buckets empty.
 pub(super) fn drain(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
-    let (id, kind) = context.limit(invocation)?;
-    let key = key_of(context, invocation, kind)?;
+    let (id, spec, key) = target(context, invocation)?;
     let now = context.system.now();
     let drained = context.engine.live.limits.drain_bucket(now, id, key);
-    let count = drained.map_err(|error| context.fail(format_args!("{error}")))?;
-    context.say(format_args!("drained {}", Buckets(count)))
+    let count = drained.map_err(|error| context.fail(format_args!("{}: {error}", spec.name)))?;
+    context.say(format_args!("{}: drained {}", spec.name, Count(count, "bucket")))
 }
 
 /// Gives back what was charged.
 pub(super) fn refund(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
-    let (id, kind) = context.limit(invocation)?;
-    let key = key_of(context, invocation, kind)?;
+    let (id, spec, key) = target(context, invocation)?;
     let amount = positive(context, invocation, "amount")?;
     let now = context.system.now();
     let refunded = context.engine.live.limits.refund(now, id, key, amount);
-    let remaining = refunded.map_err(|error| context.fail(format_args!("{error}")))?;
-    context.say(format_args!("refunded up to {amount}; remaining {remaining}"))
+    let remaining = refunded.map_err(|error| context.fail(format_args!("{}: {error}", spec.name)))?;
+    context.say(format_args!("{}: refunded up to {amount}; remaining {remaining}", spec.name))
 }
 
 /// Grants extra capacity for a time.
 pub(super) fn burst(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
-    let (id, kind) = context.limit(invocation)?;
-    let key = key_of(context, invocation, kind)?;
+    let (id, spec, key) = target(context, invocation)?;
     let extra = positive(context, invocation, "extra")?;
-    let length = invocation.get("for").unwrap_or_default().parse::<Nanos>();
-    let length = length.map_err(|error| context.fail(format_args!("for: {error}")))?;
+    let length = match invocation.get("for").unwrap_or_default().parse() {
+        Ok(Nanos::ZERO) => return Err(context.fail(format_args!("for: expected a time longer than 0"))),
+        Ok(length) => length,
+        Err(error) => return Err(context.fail(format_args!("for: {error}"))),
+    };
     let now = context.system.now();
     let granted = context.engine.live.limits.handle_burst(now, id, key, extra, length);
-    granted.map_err(|error| context.fail(format_args!("{error}")))?;
-    context.say(format_args!("{extra} more for {length}"))
+    granted.map_err(|error| match error {
+        // Neither is zero, so that it is the sum that is out of range.
+        LimitError::BadGrant => context.fail(format_args!(
+            "extra: with {extra} more, capacity times period is 2^{PRODUCT_BITS_MAX} ns or more; choose less"
+        )),
+        error => context.fail(format_args!("{}: {error}", spec.name)),
+    })?;
+    context.say(format_args!("{}: {extra} more for {length}", spec.name))
 }
 
+/// The limit and the key that are meant.
+fn target<'a>(
+    context: &mut Context<'_>,
+    invocation: &Invocation<'a>,
+) -> Result<(LimitId, LimitSpec, Option<KeyName<'a>>), Failed> {
+    let (id, spec) = context.limit(invocation)?;
+    let Some(name) = invocation.get("key") else { return Ok((id, spec, None)) };
+    let key = KeyName::parse(spec.scope.kind, name);
+    let key = key.map_err(|error| context.fail(format_args!("key: {error}")))?;
+    Ok((id, spec, Some(key)))
+}
+
+/// An amount that has to be given and cannot be 0.
 fn positive(context: &mut Context<'_>, invocation: &Invocation<'_>, key: &str) -> Result<u64, Failed> {
     match invocation.integer(key) {
         Some(amount) if amount > 0 => Ok(amount),
-        _ => Err(context.fail(format_args!("{key}: expected a whole number from 1"))),
+        _ => Err(context.fail(format_args!("{key}: expected a whole number from 1, found 0"))),
     }
 }
 
@@ -160,8 +182,8 @@ impl fmt::Display for Key<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.0.key, self.0.standing.shared) {
             (Some(name), _) => name.fmt(f),
-            (None, governance::decision::Sharing::Overflow) => f.write_str("(overflow)"),
-            (None, governance::decision::Sharing::Own) => f.write_str("-"),
+            (None, Sharing::Overflow) => f.write_str("(overflow)"),
+            (None, Sharing::Own) => f.write_str("-"),
         }
     }
 }
@@ -172,15 +194,7 @@ impl fmt::Display for Burst {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some((extra, left)) => write!(f, "+{extra} for {}", Humanized(left)),
-            None => Ok(()),
+            None => f.write_str("-"),
         }
-    }
-}
-
-struct Buckets(usize);
-
-impl fmt::Display for Buckets {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bucket{}", self.0, if self.0 == 1 { "" } else { "s" })
     }
 }

@@ -1,9 +1,9 @@
 //! `config`: the configuration as a whole.
 
-use super::{Context, Failed, Outcome};
+use super::{Context, Count, Failed, Outcome};
 use crate::command::Invocation;
 use crate::files::File;
-use crate::term::Style;
+use crate::term::{Printable, Style};
 
 /// Checks a file and changes nothing.
 pub(super) fn check(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
@@ -11,14 +11,15 @@ pub(super) fn check(context: &mut Context<'_>, invocation: &Invocation<'_>) -> O
     read(context, &file)?;
     let config = &context.engine.staging;
     let (limits, routes) = (config.limits().len(), config.routes.as_slice().len());
-    context.say(format_args!("{} is valid: {} and {routes} routes", file.name, Limits(limits)))
+    let (limits, routes) = (Count(limits, "limit"), Count(routes, "route"));
+    context.say(format_args!("{} is valid: {limits} and {routes}", Printable(file.name)))
 }
 
 /// Puts a file in force.
 pub(super) fn load(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
     let file = context.file(invocation)?;
     let limits = apply(context, &file)?;
-    context.say(format_args!("{} is in force: {}", file.name, Limits(limits)))
+    context.say(format_args!("{} is in force: {}", Printable(file.name), Count(limits, "limit")))
 }
 
 /// Prints the configuration in force.
@@ -34,35 +35,22 @@ pub(super) fn apply(context: &mut Context<'_>, file: &File) -> Result<usize, Fai
     engine
         .live
         .configure(now, &engine.staging)
-        .map_err(|error| context.fail(format_args!("{}: {error}", file.name)))?;
+        .map_err(|error| context.fail(format_args!("{}: {error}", Printable(file.name))))?;
     Ok(context.engine.staging.limits().len())
 }
 
-/// Reads a file into the staging area, or says everything that is wrong with it.
+/// Reads a file into the staging area, or says everything that is wrong with it, a line for each error.
 fn read(context: &mut Context<'_>, file: &File) -> Outcome {
     let (system, term) = (&mut *context.system, context.term);
     let engine = &mut *context.engine;
+    let name = Printable(file.name);
     let errors = engine.reader.read(file.content, &mut engine.staging, &mut |at, error| {
         // A console that does not take the line leaves nobody to tell.
-        let _ = writeln!(system, "{} {}: {at}: {error}", term.paint(Style::Bad, "error:"), file.name);
+        let _ = writeln!(system, "{} {name}: {at}: {error}", term.paint(Style::Bad, "error:"));
     });
-    if errors == 0 {
-        return Ok(());
-    }
-    let count = if errors == 1 { "1 error" } else { "errors" };
-    let number = if errors == 1 { format_args!("") } else { format_args!("{errors} ") };
-    Err(context.fail(format_args!("{} has {number}{count}; nothing was changed", file.name)))
-}
-
-/// A number of limits, in words.
-pub(super) struct Limits(pub(super) usize);
-
-impl core::fmt::Display for Limits {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self.0 {
-            0 => f.write_str("no limits"),
-            1 => f.write_str("1 limit"),
-            count => write!(f, "{count} limits"),
-        }
+    match errors {
+        0 => Ok(()),
+        1 => Err(Failed),
+        _ => Err(context.fail(format_args!("{name} has {}; nothing was changed", Count(errors, "error")))),
     }
 }

@@ -1,15 +1,16 @@
 //! `ratelimit`: the limits themselves.
 
-use super::{Context, Failed, Outcome};
+use super::{Context, Failed, Outcome, wide};
 use crate::command::{Action, Invocation};
 use crate::render::{Cell, Column, Grouped, Humanized, Table};
 use crate::term::Style;
 use core::fmt::{self, Write};
 use governance::decision::LimitStanding;
+use governance::governor::DecisionCounters;
 use governance::limit::{FieldValue, LimitDraft, LimitName, LimitSpec, LimitState, RateLimitAlgorithm};
-use governance::rate_limiter::{LimitId, TableStats};
+use governance::rate_limiter::{LimitId, LimitStats, TableStats};
 use governance::request::Unit;
-use governance::scope::Scope;
+use governance::scope::{Pattern, Scope};
 use wire::json::ObjectWriter;
 
 /// Lists the limits with what they have decided, and how full the fixed structures are.
@@ -17,16 +18,17 @@ pub(super) fn status(context: &mut Context<'_>, invocation: &Invocation<'_>) -> 
     let limiter = &context.engine.live.limits;
     if invocation.flag("json") {
         for (id, spec) in limiter.limits() {
-            write_json(context.system, spec, limiter.get_limit_stats(id).unwrap_or_default())?;
+            let stats = limiter.get_limit_stats(id).unwrap_or_default();
+            write_members(ObjectWriter::begin(context.system)?, spec, &stats)?.end()?;
         }
-        return Ok(());
+        let (counters, stats) = (context.engine.live.counters(), limiter.table_stats());
+        return Ok(write_totals_json(context.system, counters, &stats)?);
     }
     let table = Table {
         columns: [
             Column::left("limit"),
             Column::left("algorithm"),
             Column::left("shape"),
-            Column::left("state"),
             Column::right("allowed"),
             Column::right("denied"),
             Column::right("keys"),
@@ -37,11 +39,14 @@ pub(super) fn status(context: &mut Context<'_>, invocation: &Invocation<'_>) -> 
         for (id, spec) in limiter.limits() {
             let stats = limiter.get_limit_stats(id).unwrap_or_default();
             let denied = if stats.denied > 0 { Style::Bad } else { Style::Plain };
+            let shape = match spec.state {
+                LimitState::Enabled => Style::Plain,
+                LimitState::Disabled => Style::Warn,
+            };
             row(&[
                 Cell::styled(Style::Name, &spec.name),
                 Cell::new(&spec.algorithm.word()),
-                Cell::new(&Shape(spec)),
-                Cell::styled(state_style(spec.state), &state_word(spec.state)),
+                Cell::styled(shape, &ShapeAndState(spec)),
                 Cell::new(&Grouped(stats.allowed)),
                 Cell::styled(denied, &Grouped(stats.denied)),
                 Cell::new(&Grouped(stats.keys)),
@@ -63,18 +68,22 @@ pub(super) fn status(context: &mut Context<'_>, invocation: &Invocation<'_>) -> 
 
 /// Says how full a governor's fixed structures are, and warns where that is worth it.
 pub(super) fn write_table_stats(context: &mut Context<'_>, stats: &TableStats) -> Outcome {
-    let count = |value: usize| Grouped(u64::try_from(value).unwrap_or(u64::MAX));
+    let count = |value| Grouped(wide(value));
     writeln!(
         context.system,
-        "keys {} of {}   evicted fresh {}   overflow hits {}   log entries {} of {}   log full {}   bursts {}",
+        "keys {} of {}   evicted fresh {}   overflow hits {}   bursts {}",
         count(stats.keys),
         count(stats.keys_max),
         Grouped(stats.evicted_fresh),
         Grouped(stats.overflow_hits),
+        stats.grants,
+    )?;
+    writeln!(
+        context.system,
+        "log entries {} of {}   log full {}",
         count(stats.log_entries),
         count(stats.log_entries_max),
         Grouped(stats.log_full),
-        stats.grants,
     )?;
     if stats.is_filling_up() {
         let what = if stats.keys == stats.keys_max {
@@ -93,19 +102,23 @@ pub(super) fn write_table_stats(context: &mut Context<'_>, stats: &TableStats) -
 
 /// Shows one limit in full.
 pub(super) fn show(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
-    let (id, _) = context.limit(invocation)?;
+    let (id, spec) = context.limit(invocation)?;
     let now = context.system.now();
     let limiter = &mut context.engine.live.limits;
+    // Only a limit with one bucket stands somewhere; the keys of the others are listed by `buckets`.
     let standing = limiter.standing_of(now, id, None).ok();
     let stats = limiter.get_limit_stats(id).unwrap_or_default();
-    let spec = *limiter.get_bucket(id).map_err(|_| Failed)?;
     if invocation.flag("json") {
-        return Ok(write_json(context.system, &spec, stats)?);
+        let object = write_members(ObjectWriter::begin(context.system)?, &spec, &stats)?;
+        return Ok(object
+            .optional_integer("remaining", standing.map(|standing| standing.remaining()))?
+            .optional_integer("full_in_ns", standing.map(|standing| standing.full_in().0))?
+            .end()?);
     }
     let system = &mut *context.system;
     writeln!(system, "{}", context.term.paint(Style::Name, spec.name))?;
     writeln!(system, "  scope       {}", spec.scope)?;
-    writeln!(system, "  algorithm   {} {}", spec.algorithm.word(), Shape(&spec))?;
+    writeln!(system, "  algorithm   {}", Described(&spec))?;
     writeln!(system, "  unit        {}", spec.unit.word())?;
     writeln!(system, "  state       {}", state_word(spec.state))?;
     if let Some(standing) = standing {
@@ -113,8 +126,14 @@ pub(super) fn show(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Ou
     }
     writeln!(system, "  allowed     {}", Grouped(stats.allowed))?;
     writeln!(system, "  denied      {}", Grouped(stats.denied))?;
-    writeln!(system, "  keys        {}", Grouped(stats.keys))?;
-    writeln!(system, "  overflow    {} requests shared the overflow bucket", Grouped(stats.overflow_hits))?;
+    if spec.scope.pattern == Pattern::Any {
+        writeln!(system, "  keys        {}", Grouped(stats.keys))?;
+        writeln!(
+            system,
+            "  overflow    {} requests shared the overflow bucket",
+            Grouped(stats.overflow_hits)
+        )?;
+    }
     if stats.log_full > 0 {
         writeln!(system, "  log full    {} requests", Grouped(stats.log_full))?;
     }
@@ -132,18 +151,17 @@ pub(super) fn add(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Out
     }
     let spec = draft.finish().map_err(|error| context.fail(format_args!("{error}")))?;
     add_spec(context, &spec)?;
-    context.say(format_args!("added {}: {} {}", spec.name, spec.algorithm.word(), Shape(&spec)))
+    context.say(format_args!("added {}: {}", spec.name, Described(&spec)))
 }
 
 /// Changes a limit while it works.
 pub(super) fn set(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
-    let (id, _) = context.limit(invocation)?;
+    let (id, old) = context.limit(invocation)?;
     if invocation.keys().next().is_none() {
         return Err(
             context.fail(format_args!("nothing to change; give at least one field, such as rate=5/s"))
         );
     }
-    let old = *context.engine.live.limits.get_bucket(id).map_err(|_| Failed)?;
     let mut draft = LimitDraft::from_spec(&old);
     // The algorithm first: it says which other fields there are.
     let algorithm = invocation.keys().filter(|(field, _)| *field == "algorithm");
@@ -156,43 +174,62 @@ pub(super) fn set(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Out
     let now = context.system.now();
     let changed = context.engine.live.limits.update(now, id, &spec);
     changed.map_err(|error| context.fail(format_args!("{}: {error}", spec.name)))?;
-    context.say(format_args!("changed {}: {} {}", spec.name, spec.algorithm.word(), Shape(&spec)))
+    context.say(format_args!("changed {}: {}", spec.name, Described(&spec)))
 }
 
 /// Removes a limit.
 pub(super) fn remove(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
-    let (id, _) = context.limit(invocation)?;
-    remove_limit(context, id)
+    let (id, spec) = context.limit(invocation)?;
+    context.engine.live.limits.remove(id).map_err(|error| context.fail(format_args!("{error}")))?;
+    context.say(format_args!("removed {}", spec.name))
 }
 
 /// Enables or disables a limit.
 pub(super) fn set_state(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
-    let (id, _) = context.limit(invocation)?;
+    let (id, spec) = context.limit(invocation)?;
     let state =
         if invocation.action == Action::RatelimitEnable { LimitState::Enabled } else { LimitState::Disabled };
-    let limiter = &mut context.engine.live.limits;
-    limiter.set_state(id, state).map_err(|_| Failed)?;
-    let name = limiter.get_bucket(id).map_err(|_| Failed)?.name;
-    context.say(format_args!("{} {name}", state_word(state)))
+    let changed = context.engine.live.limits.set_state(id, state);
+    changed.map_err(|error| context.fail(format_args!("{error}")))?;
+    context.say(format_args!("{} {}", state_word(state), spec.name))
 }
 
 /// Refuses every request of a scope, beside the limits that it has.
 pub(super) fn ban(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
     let (scope, name) = ban_of(context, invocation)?;
+    if bans(context, scope).any(|(_, ban)| ban == name) {
+        return Err(context.fail(format_args!("{scope} is banned already")));
+    }
     let spec = LimitSpec::new(scope, RateLimitAlgorithm::Ban, Unit::Requests);
     let mut spec = spec.map_err(|error| context.fail(format_args!("{error}")))?;
     spec.name = name;
     add_spec(context, &spec)?;
-    context.say(format_args!("banned {scope}; lift it with ratelimit unban {scope}"))
+    context.say(format_args!("banned {scope}; ratelimit unban {scope} lifts it"))
 }
 
 /// Lifts a ban.
 pub(super) fn unban(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
     let (scope, name) = ban_of(context, invocation)?;
-    match context.engine.live.limits.find(name.as_str()) {
-        Some(id) => remove_limit(context, id),
-        None => Err(context.fail(format_args!("{scope} was not banned by ratelimit ban"))),
+    let found = bans(context, scope).find(|(_, ban)| *ban == name);
+    // A ban that has another name is part of a configuration.
+    let other = bans(context, scope).next();
+    match (found, other) {
+        (Some((id, _)), _) => {
+            let removed = context.engine.live.limits.remove(id);
+            removed.map_err(|error| context.fail(format_args!("{error}")))?;
+            context.say(format_args!("{scope} is no longer banned"))
+        }
+        (None, Some((_, ban))) => Err(context
+            .fail(format_args!("{scope} is banned by the limit '{ban}'; remove or disable that limit"))),
+        (None, None) => Err(context.fail(format_args!("{scope} is not banned"))),
     }
+}
+
+/// The limits that ban a scope.
+fn bans(context: &Context<'_>, scope: Scope) -> impl Iterator<Item = (LimitId, LimitName)> {
+    let is_ban = move |spec: &LimitSpec| spec.scope == scope && spec.algorithm == RateLimitAlgorithm::Ban;
+    let limits = context.engine.live.limits.limits();
+    limits.filter(move |(_, spec)| is_ban(spec)).map(|(id, spec)| (id, spec.name))
 }
 
 /// The scope that is meant, and the name of the limit that bans it.
@@ -208,19 +245,13 @@ fn add_spec(context: &mut Context<'_>, spec: &LimitSpec) -> Outcome {
     added.map(|_| ()).map_err(|error| context.fail(format_args!("{}: {error}", spec.name)))
 }
 
-fn remove_limit(context: &mut Context<'_>, id: LimitId) -> Outcome {
-    let limiter = &mut context.engine.live.limits;
-    let name = limiter.get_bucket(id).map_err(|_| Failed)?.name;
-    limiter.remove(id).map_err(|_| Failed)?;
-    context.say(format_args!("removed {name}"))
-}
-
-fn write_json(
-    out: &mut (impl Write + ?Sized),
+/// Writes what there is to know of a limit, in the words of the configuration.
+fn write_members<'w, W: Write + ?Sized>(
+    object: ObjectWriter<'w, W>,
     spec: &LimitSpec,
-    stats: governance::rate_limiter::LimitStats,
-) -> fmt::Result {
-    let mut object = ObjectWriter::begin(out)?
+    stats: &LimitStats,
+) -> Result<ObjectWriter<'w, W>, fmt::Error> {
+    let mut object = object
         .string("name", spec.name.as_str())?
         .display("scope", spec.scope)?
         .string("algorithm", spec.algorithm.word())?;
@@ -239,12 +270,33 @@ fn write_json(
         .integer("denied", stats.denied)?
         .integer("keys", stats.keys)?
         .integer("overflow_hits", stats.overflow_hits)?
+        .integer("log_full", stats.log_full)
+}
+
+/// Writes what all limits together have decided, and how full the fixed structures are.
+fn write_totals_json(
+    out: &mut (impl Write + ?Sized),
+    counters: &DecisionCounters,
+    stats: &TableStats,
+) -> fmt::Result {
+    ObjectWriter::begin(out)?
+        .integer("requests", counters.requests)?
+        .integer("allowed", counters.allowed)?
+        .integer("delayed", counters.delayed)?
+        .integer("denied", counters.denied)?
+        .integer("keys", wide(stats.keys))?
+        .integer("keys_max", wide(stats.keys_max))?
+        .integer("evicted_fresh", stats.evicted_fresh)?
+        .integer("overflow_hits", stats.overflow_hits)?
+        .integer("bursts", wide(stats.grants))?
+        .integer("log_entries", wide(stats.log_entries))?
+        .integer("log_entries_max", wide(stats.log_entries_max))?
         .integer("log_full", stats.log_full)?
         .end()
 }
 
 /// What a limit allows, in a few words.
-pub(super) struct Shape<'a>(pub(super) &'a LimitSpec);
+struct Shape<'a>(&'a LimitSpec);
 
 impl fmt::Display for Shape<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -261,6 +313,29 @@ impl fmt::Display for Shape<'_> {
             return write!(f, "{}{unit} in {}{align}", shape.limit, shape.window);
         }
         f.write_str("-")
+    }
+}
+
+/// A limit's algorithm and what it allows.
+struct Described<'a>(&'a LimitSpec);
+
+impl fmt::Display for Described<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let algorithm = &self.0.algorithm;
+        f.write_str(algorithm.word())?;
+        if algorithm.capacity().is_some() { write!(f, " {}", Shape(self.0)) } else { Ok(()) }
+    }
+}
+
+/// What a limit allows, and that it is disabled if it is.
+struct ShapeAndState<'a>(&'a LimitSpec);
+
+impl fmt::Display for ShapeAndState<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.state {
+            LimitState::Enabled => Shape(self.0).fmt(f),
+            LimitState::Disabled => write!(f, "{} disabled", Shape(self.0)),
+        }
     }
 }
 
@@ -282,13 +357,6 @@ fn state_word(state: LimitState) -> &'static str {
     match state {
         LimitState::Enabled => "enabled",
         LimitState::Disabled => "disabled",
-    }
-}
-
-fn state_style(state: LimitState) -> Style {
-    match state {
-        LimitState::Enabled => Style::Plain,
-        LimitState::Disabled => Style::Warn,
     }
 }
 

@@ -1,12 +1,12 @@
 //! Commands on the machine and on the shell itself.
 
-use super::{Context, Outcome};
+use super::{Context, Outcome, wide};
 use crate::command::{Action, Invocation};
 use crate::help::Topic;
-use crate::render::{ByteSize, Cell, Column, Humanized, Table};
+use crate::render::{ByteSize, Cell, Column, Grouped, Humanized, Table};
 use crate::term::{Printable, Style};
 use core::fmt;
-use governance::time::Nanos;
+use governance::time::{Nanos, WallTime};
 use wire::json::ObjectWriter;
 
 /// Explains commands.
@@ -39,9 +39,10 @@ pub(super) fn uptime(context: &mut Context<'_>) -> Outcome {
     context.say(format_args!("up {}", Humanized(up)))
 }
 
-/// Tells the time.
+/// Tells the time, to the millisecond.
 pub(super) fn date(context: &mut Context<'_>) -> Outcome {
-    let wall = context.system.now().wall;
+    let WallTime(nanos) = context.system.now().wall;
+    let wall = WallTime(nanos - nanos % 1_000_000);
     if context.system.has_wall_clock() {
         context.say(format_args!("{wall}"))
     } else {
@@ -51,20 +52,20 @@ pub(super) fn date(context: &mut Context<'_>) -> Outcome {
 
 /// Shows the static pools of memory.
 pub(super) fn memory(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
+    let mut pools = heapless::Vec::<_, POOLS_MAX>::new();
+    each_pool(context, &mut |pool| {
+        // A pool too many is left out of the list, not of the machine.
+        let _ = pools.push(*pool);
+    });
     if invocation.flag("json") {
-        let mut pools = heapless::Vec::<_, POOLS_MAX>::new();
-        each_pool(context, &mut |pool| {
-            // A pool too many is left out of the list, not of the machine.
-            let _ = pools.push(*pool);
-        });
         for Pool { name, bytes, used_bytes, items } in pools {
-            let mut object =
-                ObjectWriter::begin(context.system)?.string("pool", name)?.integer("bytes", bytes)?;
-            object = object.optional_integer("used_bytes", used_bytes)?;
-            if let Some((used, capacity)) = items {
-                object = object.integer("items", used)?.integer("items_max", capacity)?;
-            }
-            object.end()?;
+            ObjectWriter::begin(context.system)?
+                .string("pool", name)?
+                .integer("bytes", bytes)?
+                .optional_integer("used_bytes", used_bytes)?
+                .optional_integer("items", items.map(|(used, _)| used))?
+                .optional_integer("items_max", items.map(|(_, max)| max))?
+                .end()?;
         }
         return Ok(());
     }
@@ -72,10 +73,6 @@ pub(super) fn memory(context: &mut Context<'_>, invocation: &Invocation<'_>) -> 
         columns: [Column::left("pool"), Column::right("size"), Column::right("used"), Column::right("items")],
         if_empty: "no pools",
     };
-    let mut pools = heapless::Vec::<_, POOLS_MAX>::new();
-    each_pool(context, &mut |pool| {
-        let _ = pools.push(*pool);
-    });
     Ok(table.write(context.system, context.term, |row| {
         for pool in &pools {
             row(&[
@@ -104,7 +101,6 @@ fn each_pool(context: &Context<'_>, each: &mut dyn FnMut(&Pool)) {
     context.system.memory_pools(&mut |pool| {
         each(&Pool { name: pool.name, bytes: pool.bytes, used_bytes: pool.used_bytes, items: None });
     });
-    let count = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
     for (governor, names) in [
         (&context.engine.live, ["live: limits", "live: keys", "live: log entries"]),
         (&context.engine.replay, ["replay: limits", "replay: keys", "replay: log entries"]),
@@ -117,9 +113,9 @@ fn each_pool(context: &Context<'_>, each: &mut dyn FnMut(&Pool)) {
         ] {
             each(&Pool {
                 name,
-                bytes: count(size * capacity),
-                used_bytes: Some(count(size * used)),
-                items: Some((count(used), count(capacity))),
+                bytes: wide(size * capacity),
+                used_bytes: Some(wide(size * used)),
+                items: Some((wide(used), wide(capacity))),
             });
         }
     }
@@ -141,7 +137,7 @@ struct Items(Option<(u64, u64)>);
 impl fmt::Display for Items {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some((used, capacity)) => write!(f, "{used} of {capacity}"),
+            Some((used, capacity)) => write!(f, "{} of {}", Grouped(used), Grouped(capacity)),
             None => f.write_str("-"),
         }
     }
@@ -152,7 +148,7 @@ pub(super) fn ls(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outc
     let files = context.files;
     if invocation.flag("json") {
         for file in files.iter() {
-            let bytes = u64::try_from(file.content.len()).unwrap_or(u64::MAX);
+            let bytes = wide(file.content.len());
             ObjectWriter::begin(context.system)?.string("file", file.name)?.integer("bytes", bytes)?.end()?;
         }
         return Ok(());
@@ -160,7 +156,7 @@ pub(super) fn ls(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outc
     let table = Table { columns: [Column::left("file"), Column::right("bytes")], if_empty: "no files" };
     Ok(table.write(context.system, context.term, |row| {
         for file in files.iter() {
-            row(&[Cell::styled(Style::Name, &file.name), Cell::new(&file.content.len())]);
+            row(&[Cell::styled(Style::Name, &file.name), Cell::new(&Grouped(wide(file.content.len())))]);
         }
     })?)
 }
@@ -213,8 +209,10 @@ pub(super) fn dmesg(context: &mut Context<'_>) -> Outcome {
 pub(super) fn history(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
     for (number, line) in context.history.iter() {
         if invocation.flag("json") {
-            let number = u64::try_from(number).unwrap_or(u64::MAX);
-            ObjectWriter::begin(context.system)?.integer("number", number)?.string("line", line)?.end()?;
+            ObjectWriter::begin(context.system)?
+                .integer("number", wide(number))?
+                .string("line", line)?
+                .end()?;
         } else {
             writeln!(context.system, "{number:>4}  {line}")?;
         }

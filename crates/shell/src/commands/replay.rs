@@ -6,7 +6,7 @@ use crate::command::Invocation;
 use crate::files::File;
 use crate::render::{Cell, Column, Grouped, Humanized, Table};
 use crate::replay::{Progress, Replay, ReplayOptions, ReplayReport};
-use crate::term::{Style, Term};
+use crate::term::{Printable, Style, Term};
 use governance::rate_limiter::DeniedKey;
 use governance::scope::{HashSecret, NameRef};
 use governance::time::{Nanos, WallTime};
@@ -27,7 +27,8 @@ pub(super) fn replay(context: &mut Context<'_>, invocation: &Invocation<'_>) -> 
     let options = options(context, invocation)?;
     let engine = &mut *context.engine;
     let prepared = Replay::new(file.content, options, &mut engine.line);
-    let mut replay = prepared.map_err(|error| context.fail(format_args!("{}: {error}", file.name)))?;
+    let mut replay =
+        prepared.map_err(|error| context.fail(format_args!("{}: {error}", Printable(file.name))))?;
 
     let engine = &mut *context.engine;
     engine.replay.reset(HashSecret::from_seed(invocation.integer("seed").unwrap_or(0)));
@@ -64,7 +65,7 @@ fn run(
         if context.system.interrupted() {
             bar.erase(context)?;
             let lines = Grouped(replay.report().lines);
-            return Err(context.fail(format_args!("stopped after {lines} lines of {}", file.name)));
+            return Err(context.fail(format_args!("stopped after {lines} lines of {}", Printable(file.name))));
         }
         if !quiet && now.since(drawn) >= PROGRESS_INTERVAL {
             drawn = now;
@@ -138,7 +139,7 @@ fn write_text(
     writeln!(
         system,
         "{}   {} lines   {} malformed   {} of log time   service {}",
-        term.paint(Style::Name, file.name),
+        term.paint(Style::Name, Printable(file.name)),
         Grouped(report.lines),
         Grouped(report.malformed),
         Humanized(report.virtual_time()),

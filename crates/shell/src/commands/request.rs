@@ -3,12 +3,13 @@
 use super::{Context, Failed, Outcome};
 use crate::command::Invocation;
 use crate::render::Humanized;
-use crate::term::Style;
+use crate::term::{Printable, Style};
 use core::fmt::Write;
 use core::net::IpAddr;
 use governance::decision::{Decision, Reason, Sharing, Verdict, Wait};
 use governance::request::{Request, RequestPriority};
-use governance::scope::{KeyName, Kind, NameRef, ScopeError};
+use governance::scope::{Kind, NameRef, ScopeError};
+use governance::time::Nanos;
 use governance::units::parse_size;
 use wire::json::ObjectWriter;
 
@@ -62,13 +63,12 @@ fn answer_text(context: &mut Context<'_>, decision: &Decision) -> Outcome {
         None if decision.is_allowed() => write!(system, "   unlimited")?,
         None => {}
     }
-    match decision.retry {
-        None if standing.capacity.is_some() => {
-            write!(system, "   full in {}", Humanized(standing.full_in()))?;
-        }
-        None => {}
-        Some(Wait::For(wait)) => write!(system, "   retry in {}", Humanized(wait))?,
-        Some(Wait::Never) => write!(system, "   never")?,
+    match (decision.retry, standing.full_in()) {
+        (Some(Wait::For(wait)), _) => write!(system, "   retry in {}", Humanized(wait))?,
+        (Some(Wait::Never), _) => write!(system, "   retry never")?,
+        (None, _) if standing.capacity.is_none() => {}
+        (None, Nanos::ZERO) => write!(system, "   full")?,
+        (None, full_in) => write!(system, "   full in {}", Humanized(full_in))?,
     }
     Ok(writeln!(system)?)
 }
@@ -111,13 +111,7 @@ fn read<'a>(context: &mut Context<'_>, invocation: &Invocation<'a>) -> Result<Re
             Some(address.map_err(|_| context.fail(format_args!("ip: {}", ScopeError::NotAnAddress)))?);
     }
     if let Some(headers) = invocation.get("headers") {
-        let header = |name: &str| {
-            let mut fields = headers.split(';').filter_map(|field| field.split_once(':'));
-            fields.find(|(field, _)| field.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
-        };
-        let identified = context.engine.live.identity().identify(request.ip, header);
-        let identified = identified.map_err(|error| context.fail(format_args!("headers: {error}")))?;
-        (request.actor, request.session, request.ip) = (identified.actor, identified.session, identified.ip);
+        identify(context, headers, &mut request)?;
     }
     for (kind, place) in [
         (Kind::Service, &mut request.service),
@@ -151,12 +145,25 @@ fn read<'a>(context: &mut Context<'_>, invocation: &Invocation<'a>) -> Result<Re
     Ok(request)
 }
 
-/// The key of a limit of `kind` that `key=NAME` names, if it was given.
-pub(super) fn key_of<'a>(
-    context: &mut Context<'_>,
-    invocation: &Invocation<'a>,
-    kind: Kind,
-) -> Result<Option<KeyName<'a>>, Failed> {
-    let Some(name) = invocation.get("key") else { return Ok(None) };
-    KeyName::parse(kind, name).map(Some).map_err(|error| context.fail(format_args!("key: {error}")))
+/// Tells from header fields, `NAME: VALUE` with `;` in between, who a request comes from.
+fn identify<'a>(context: &mut Context<'_>, headers: &'a str, request: &mut Request<'a>) -> Outcome {
+    let fields = headers.split(';').filter(|field| !field.trim().is_empty());
+    if let Some(field) = fields.clone().find(|field| !field.contains(':')) {
+        return Err(context.fail(format_args!(
+            "headers: '{}' is no header field; expected \"NAME: VALUE; NAME: VALUE\"",
+            Printable(field.trim())
+        )));
+    }
+    let header = |name: &str| {
+        let mut fields = fields.clone().filter_map(|field| field.split_once(':'));
+        fields.find(|(field, _)| field.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+    };
+    let identified = context.engine.live.identity().identify(request.ip, header);
+    let identified = identified.map_err(|error| match error {
+        // Only this header holds addresses.
+        ScopeError::NotAnAddress => context.fail(format_args!("headers: X-Forwarded-For: {error}")),
+        error => context.fail(format_args!("headers: {error}")),
+    })?;
+    (request.actor, request.session, request.ip) = (identified.actor, identified.session, identified.ip);
+    Ok(())
 }

@@ -1,7 +1,8 @@
 //! What is done before the first prompt.
 
-use super::Context;
-use super::config::{Limits, apply};
+use super::config::apply;
+use super::{Context, Count};
+use crate::term::Printable;
 use core::fmt;
 use governance::time::Nanos;
 
@@ -46,7 +47,7 @@ enum Configured {
 impl fmt::Display for Configured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Limits(count) => write!(f, "{} from {CONFIG_FILE}", Limits(*count)),
+            Self::Limits(count) => write!(f, "{} from {CONFIG_FILE}", Count(*count, "limit")),
             Self::Refused => write!(f, "no limits, since {CONFIG_FILE} has errors"),
             Self::Absent => write!(f, "no limits, since there is no {CONFIG_FILE}"),
         }
@@ -61,6 +62,6 @@ impl fmt::Display for FileNames<'_, '_> {
             return f.write_str("no files");
         }
         f.write_str("files:")?;
-        self.0.files.iter().try_for_each(|file| write!(f, " {}", file.name))
+        self.0.files.iter().try_for_each(|file| write!(f, " {}", Printable(file.name)))
     }
 }
