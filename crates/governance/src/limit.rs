@@ -186,6 +186,9 @@ impl LimitSpec {
     /// # Errors
     /// [`SpecError`] names the first field that is not.
     pub fn check(&self) -> Result<(), SpecError> {
+        if self.name.is_empty() {
+            return Err(SpecError { field: "name", problem: Problem::Name(ScopeError::EmptyName) });
+        }
         if let Some(shape) = self.algorithm.bucket() {
             positive("capacity", shape.capacity)?;
             positive("rate", shape.rate.count)?;

@@ -211,8 +211,10 @@ enum Place {
     Slot(u32),
     /// With the limit: the bucket that keys without a slot share.
     Overflow,
-    /// Nowhere yet, and a peek does not make one.
+    /// Nowhere yet, and a peek does not make one: a free slot would be taken.
     Absent,
+    /// Nowhere yet either: this slot would be taken, whose bucket is full again.
+    Promised(u32),
 }
 
 /// A limit that matches the request at hand.
@@ -448,16 +450,13 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// one whose bucket is full again, which loses nothing; else it shares the limit's overflow bucket.
     #[inline]
     fn place(&mut self, now: Now, id: LimitId, hash: KeyHash, key: KeyName<'_>, access: Access) -> Place {
-        if let Some(place) = self.table.find(id.0, hash) {
+        if let Some(place) = self.table.find(id.0, hash)
+            && (access == Access::Charge || !self.is_matched(place))
+        {
             return slot_place(place);
         }
         match access {
-            Access::Peek
-                if self.table.len() < KEYS || self.fresh_slot(now, self.table.next_sweep()).is_some() =>
-            {
-                Place::Absent
-            }
-            Access::Peek => Place::Overflow,
+            Access::Peek => self.place_for_a_look(now),
             Access::Charge => self.place_of_new_key(now, id, hash, key),
         }
     }
@@ -480,6 +479,25 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         slot_place(place)
     }
 
+    /// The place that a key would get, as [`RateLimiter::place_of_new_key`] finds it, one after the other for all
+    /// limits of the request.
+    #[cold]
+    fn place_for_a_look(&mut self, now: Now) -> Place {
+        let before = &self.matches[..self.matched];
+        let absent = before.iter().filter(|matched| matched.place == Place::Absent).count();
+        if self.table.len() + absent < KEYS {
+            return Place::Absent;
+        }
+        let has_swept = |place| matches!(place, Place::Promised(_) | Place::Overflow);
+        let sweeps = before.iter().filter(|matched| has_swept(matched.place)).count();
+        let Some(place) = self.fresh_slot(now, self.table.sweep_after(sweeps)) else { return Place::Overflow };
+        // What it holds has no weight, and the entries of an exact window would come free.
+        let slot = self.table.slot_mut(place);
+        let (mut bucket, grant) = (core::mem::take(&mut slot.bucket), core::mem::take(&mut slot.grant));
+        self.release_bucket(&mut bucket, grant);
+        u32::try_from(place).map_or(Place::Overflow, Place::Promised)
+    }
+
     /// The first of these slots that can be given to another key without changing any decision, and that is not
     /// part of the one that is being taken.
     fn fresh_slot(&self, now: Now, mut places: impl Iterator<Item = usize>) -> Option<usize> {
@@ -494,7 +512,11 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     }
 
     fn is_matched(&self, place: usize) -> bool {
-        self.matches[..self.matched].iter().any(|matched| matched.place == slot_place(place))
+        let is_it = |matched: &Match| match matched.place {
+            Place::Slot(taken) | Place::Promised(taken) => taken as usize == place,
+            Place::Limit | Place::Overflow | Place::Absent => false,
+        };
+        self.matches[..self.matched].iter().any(is_it)
     }
 
     fn forget_key(&mut self, place: usize) {
@@ -581,7 +603,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             owned(&mut self.registry, &mut self.table, matched, &mut absent);
         let grant = usize::from(*grant).checked_sub(1).map_or(Grant::default(), |link| self.grants[link]);
         let terms = Terms { algorithm, hash, now, grant };
-        if matched.place == Place::Absent {
+        if matches!(matched.place, Place::Absent | Place::Promised(_)) {
             // What the check has settled was forgotten after it.
             terms.settle(bucket, &mut self.log);
         }
@@ -665,7 +687,7 @@ fn owned<'a, const KEYS: usize>(
             let Slot { bucket, hash, grant, .. } = table.slot_mut(place as usize);
             Owned { algorithm, hash: *hash, bucket, grant }
         }
-        Place::Absent => Owned { algorithm, hash, bucket: absent, grant: no_grant },
+        Place::Absent | Place::Promised(_) => Owned { algorithm, hash, bucket: absent, grant: no_grant },
     }
 }
 

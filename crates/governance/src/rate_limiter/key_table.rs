@@ -153,9 +153,9 @@ impl<const KEYS: usize> KeyTable<KEYS> {
         Self::places_from(from)
     }
 
-    /// The slots that the next sweep will look at.
-    pub(crate) fn next_sweep(&self) -> impl Iterator<Item = usize> + use<KEYS> {
-        Self::places_from(self.hand)
+    /// The slots that will be looked at by the sweep that comes after `sweeps` others.
+    pub(crate) fn sweep_after(&self, sweeps: usize) -> impl Iterator<Item = usize> + use<KEYS> {
+        Self::places_from((self.hand + sweeps * SWEEP_SLOTS) % KEYS)
     }
 
     fn places_from(from: usize) -> impl Iterator<Item = usize> + use<KEYS> {

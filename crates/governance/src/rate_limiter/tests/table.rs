@@ -272,6 +272,61 @@ proptest! {
     }
 }
 
+/// Requests with up to three keys against limits on each of them, in a table that is too small.
+fn compare_looks_with_decisions<const KEYS: usize>(requests: &[(u64, usize, usize, u64)]) {
+    let specs = [
+        named("bucket", "user:*", token_bucket(3, "1/20ns")),
+        named("log", "user:*", log(4, "50ns")),
+        named("window", "service:*", sliding(6, "40ns")),
+        named("log of one", "service:s0", log(5, "30ns")),
+        named("tenants", "tenant:*", fixed(9, "30ns")),
+    ];
+    let mut governor: Box<Governor<KEYS, 256>> = governor();
+    for spec in &specs {
+        governor.limits.add(spec).unwrap();
+    }
+    let mut now = 0;
+    for &(advance, user_index, service, cost) in requests {
+        now += advance;
+        let (user, service) = (user(user_index), format!("s{service}"));
+        let request = Request {
+            user: NameRef::new(&user).ok(),
+            service: NameRef::new(&service).ok(),
+            tenant: NameRef::new(&user).ok().filter(|_| user_index % 2 == 0),
+            cost,
+            ..Request::default()
+        };
+        let before = (governor.limits.table_stats(), *governor.counters());
+        let looked = governor.peek(at(now), &request);
+        let after = (governor.limits.table_stats(), *governor.counters());
+        assert_eq!(
+            (before.0.keys, before.0.overflow_hits, before.0.evicted_fresh, before.1),
+            (after.0.keys, after.0.overflow_hits, after.0.evicted_fresh, after.1),
+            "a look leaves no trace"
+        );
+        let decision = governor.admit(at(now), &request);
+        assert_eq!(
+            (looked.verdict, looked.reason, looked.retry),
+            (decision.verdict, decision.reason, decision.retry),
+            "{request:?} at {now} with {KEYS} keys"
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+    #[test]
+    fn a_look_says_what_the_decision_will_be(
+        requests in prop::collection::vec((0..25u64, 0..6usize, 0..3usize, 0..4u64), 0..100),
+    ) {
+        compare_looks_with_decisions::<1>(&requests);
+        compare_looks_with_decisions::<2>(&requests);
+        compare_looks_with_decisions::<3>(&requests);
+        compare_looks_with_decisions::<5>(&requests);
+        compare_looks_with_decisions::<40>(&requests);
+    }
+}
+
 #[test]
 fn spread_windows_of_an_overflow_bucket_begin_like_any() {
     let algorithm = RateLimitAlgorithm::FixedWindow(super::support::window(2, "10ns", Align::Spread));
