@@ -364,11 +364,11 @@ fn state_word(state: LimitState) -> &'static str {
 fn caveat(algorithm: &RateLimitAlgorithm) -> Option<&'static str> {
     match algorithm {
         RateLimitAlgorithm::FixedWindow(_) => {
-            Some("at worst twice the limit passes within one window's length; sliding-log is a hard ceiling")
+            Some("up to twice the limit can pass in a window's length; sliding-log is exact")
         }
-        RateLimitAlgorithm::SlidingWindow(_) => Some(
-            "at worst nearly twice the limit passes within some window's length; sliding-log is a hard ceiling",
-        ),
+        RateLimitAlgorithm::SlidingWindow(_) => {
+            Some("nearly twice the limit can pass in some window's length; sliding-log is exact")
+        }
         _ => None,
     }
 }
