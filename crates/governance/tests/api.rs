@@ -1,4 +1,5 @@
 //! The limiter as another crate uses it: every method and type that the source's `RateLimiter` names.
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
 
 use governance::decision::{Sharing, Wait};
 use governance::limit::{LimitState, RateLimitAlgorithm};

@@ -1,4 +1,5 @@
 //! Defects that were found in other limiters, one test each: what went wrong there must not go wrong here.
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
 
 use governance::config::Identity;
 use governance::decision::{Reason, Sharing, Verdict, Wait};

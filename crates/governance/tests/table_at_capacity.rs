@@ -1,4 +1,5 @@
 //! The table of the size that the kernel has, in static memory: 65 536 keys, and what happens beyond them.
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
 
 use governance::decision::{Sharing, Verdict};
 use governance::governor::Governor;
