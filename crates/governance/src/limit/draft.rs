@@ -1,0 +1,349 @@
+//! The words in which users describe a limit.
+//!
+//! [`LimitDraft`] collects the fields of one limit from a configuration file or a command line, in the same words,
+//! and [`LimitDraft::finish`] makes a [`LimitSpec`] of them in which every value is in range.
+
+use super::error::{Problem, SpecError};
+use super::{
+    Align, BucketShape, LimitName, LimitSpec, LimitState, RateLimitAlgorithm, WindowShape, default_name,
+};
+use crate::request::Unit;
+use crate::scope::{Scope, ScopeError};
+use crate::time::Nanos;
+use crate::units::{Rate, parse_size};
+
+/// The fields of a limit, as users write them.
+pub const FIELDS: [&str; 11] =
+    ["scope", "name", "algorithm", "capacity", "rate", "limit", "window", "unit", "align", "enabled", "mode"];
+
+/// A value as a configuration file or a command line gives it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum FieldValue<'a> {
+    /// A string of a configuration file, or a word of a command line.
+    Text(&'a str),
+    /// A whole number.
+    Integer(i64),
+    /// A number with a fraction.
+    Fraction,
+    /// True or false.
+    Boolean(bool),
+    /// Anything else.
+    Other,
+}
+
+/// The fields of a limit as far as they are known.
+///
+/// ```
+/// use governance::limit::{FieldValue, LimitDraft};
+/// let mut draft = LimitDraft::default();
+/// for (field, value) in [("scope", "ip:*"), ("algorithm", "token-bucket"), ("capacity", "10"), ("rate", "1/s")] {
+///     draft.set(field, FieldValue::Text(value)).unwrap();
+/// }
+/// assert_eq!(draft.finish().unwrap().name.as_str(), "ip:*");
+/// draft.set("capacity", FieldValue::Integer(0)).unwrap_err();
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LimitDraft {
+    name: Option<LimitName>,
+    scope: Option<Scope>,
+    algorithm: Option<&'static str>,
+    capacity: Option<u64>,
+    rate: Option<Rate>,
+    limit: Option<u64>,
+    window: Option<Nanos>,
+    unit: Option<Unit>,
+    align: Option<Align>,
+    state: Option<LimitState>,
+}
+
+impl LimitDraft {
+    /// A draft that says what `spec` says.
+    #[must_use]
+    pub fn from_spec(spec: &LimitSpec) -> Self {
+        let (bucket, window) = (spec.algorithm.bucket(), spec.algorithm.window());
+        Self {
+            name: Some(spec.name),
+            scope: Some(spec.scope),
+            algorithm: Some(spec.algorithm.word()),
+            capacity: bucket.map(|shape| shape.capacity),
+            rate: bucket.map(|shape| shape.rate),
+            limit: window.map(|shape| shape.limit),
+            window: window.map(|shape| shape.window),
+            unit: Some(spec.unit),
+            align: window
+                .filter(|_| !matches!(spec.algorithm, RateLimitAlgorithm::SlidingLog(_)))
+                .map(|shape| shape.align),
+            state: Some(spec.state),
+        }
+    }
+
+    /// Sets one field, or says what is wrong with its value and leaves the draft as it was.
+    ///
+    /// # Errors
+    /// [`SpecError`] names the field and what was expected.
+    pub fn set(&mut self, field: &str, value: FieldValue<'_>) -> Result<(), SpecError> {
+        let Some(field) = FIELDS.into_iter().find(|&known| known == field) else {
+            return Err(SpecError { field: "limit", problem: Problem::Unknown });
+        };
+        self.set_known(field, value).map_err(|problem| SpecError { field, problem })
+    }
+
+    /// Changes one field of an existing limit. A change of algorithm drops the fields that do not go with it.
+    ///
+    /// # Errors
+    /// As [`LimitDraft::set`]; name, scope and unit cannot be changed.
+    pub fn change(&mut self, field: &str, value: FieldValue<'_>) -> Result<(), SpecError> {
+        if let Some(field) = ["name", "scope", "unit"].into_iter().find(|&fixed| fixed == field) {
+            return Err(SpecError { field, problem: Problem::Fixed });
+        }
+        self.set(field, value)?;
+        if field == "algorithm" {
+            let (bucket, window, align) = fields_of(self.algorithm.unwrap_or_default());
+            self.capacity = self.capacity.filter(|_| bucket);
+            self.rate = self.rate.filter(|_| bucket);
+            self.limit = self.limit.filter(|_| window);
+            self.window = self.window.filter(|_| window);
+            self.align = self.align.filter(|_| align);
+        }
+        Ok(())
+    }
+
+    fn set_known(&mut self, field: &'static str, value: FieldValue<'_>) -> Result<(), Problem> {
+        match field {
+            "scope" => self.scope = Some(Scope::parse(text(value, "a string")?).map_err(Problem::Scope)?),
+            "name" => self.name = Some(limit_name(text(value, "a string")?)?),
+            "algorithm" => self.algorithm = Some(word(value, &RateLimitAlgorithm::WORDS)?),
+            "capacity" => self.capacity = Some(amount(value)?),
+            "limit" => self.limit = Some(amount(value)?),
+            "rate" => {
+                let rate: Rate = text(value, "a string such as \"60/1m\"")?.parse().map_err(Problem::Unit)?;
+                if rate.count == 0 || rate.period == Nanos::ZERO {
+                    return Err(Problem::Zero);
+                }
+                self.rate = Some(rate);
+            }
+            "window" => {
+                let window: Nanos =
+                    text(value, "a string such as \"60s\"")?.parse().map_err(Problem::Unit)?;
+                if window == Nanos::ZERO {
+                    return Err(Problem::Zero);
+                }
+                self.window = Some(window);
+            }
+            "unit" => self.unit = Unit::from_word(word(value, &["requests", "bytes", "tokens"])?),
+            "align" => {
+                let clock = word(value, &["spread", "clock"])? == Align::Clock.word();
+                self.align = Some(if clock { Align::Clock } else { Align::Spread });
+            }
+            "enabled" => {
+                self.state = Some(if boolean(value)? { LimitState::Enabled } else { LimitState::Disabled });
+            }
+            _ => {
+                if word(value, &["enforce", "shadow"])? == "shadow" {
+                    return Err(Problem::ModeUnavailable);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The finished limit, if every field that the algorithm needs is there, and no other.
+    ///
+    /// # Errors
+    /// [`SpecError`] names the first field that is missing, superfluous or out of range.
+    pub fn finish(&self) -> Result<LimitSpec, SpecError> {
+        let missing = |field| SpecError { field, problem: Problem::Missing };
+        let scope = self.scope.ok_or(missing("scope"))?;
+        let algorithm = self.algorithm.ok_or(missing("algorithm"))?;
+        let (bucket, window, align) = fields_of(algorithm);
+        for (field, given, allowed) in [
+            ("capacity", self.capacity.is_some(), bucket),
+            ("rate", self.rate.is_some(), bucket),
+            ("limit", self.limit.is_some(), window),
+            ("window", self.window.is_some(), window),
+            ("align", self.align.is_some(), align),
+        ] {
+            if given && !allowed {
+                return Err(SpecError { field, problem: Problem::NotWith(algorithm) });
+            }
+        }
+        let unit = self.unit.unwrap_or_default();
+        let spec = LimitSpec {
+            name: self.name.unwrap_or_else(|| default_name(&scope, unit)),
+            scope,
+            algorithm: self.algorithm(algorithm)?,
+            unit,
+            state: self.state.unwrap_or_default(),
+        };
+        spec.check()?;
+        Ok(spec)
+    }
+
+    fn algorithm(&self, word: &str) -> Result<RateLimitAlgorithm, SpecError> {
+        let missing = |field| SpecError { field, problem: Problem::Missing };
+        let bucket = || {
+            let capacity = self.capacity.ok_or(missing("capacity"))?;
+            Ok(BucketShape { capacity, rate: self.rate.ok_or(missing("rate"))? })
+        };
+        let window = || {
+            let limit = self.limit.ok_or(missing("limit"))?;
+            let window = self.window.ok_or(missing("window"))?;
+            Ok(WindowShape { limit, window, align: self.align.unwrap_or_default() })
+        };
+        Ok(match word {
+            "token-bucket" => RateLimitAlgorithm::TokenBucket(bucket()?),
+            "leaky-bucket" => RateLimitAlgorithm::LeakyBucket(bucket()?),
+            "leaky-queue" => RateLimitAlgorithm::LeakyQueue(bucket()?),
+            "sliding-window" => RateLimitAlgorithm::SlidingWindow(window()?),
+            "sliding-log" => RateLimitAlgorithm::SlidingLog(window()?),
+            "fixed-window" => RateLimitAlgorithm::FixedWindow(window()?),
+            "ban" => RateLimitAlgorithm::Ban,
+            _ => RateLimitAlgorithm::Unlimited,
+        })
+    }
+}
+
+/// Whether an algorithm takes the fields of a bucket, those of a window, and `align`.
+fn fields_of(algorithm: &str) -> (bool, bool, bool) {
+    match algorithm {
+        "token-bucket" | "leaky-bucket" | "leaky-queue" => (true, false, false),
+        "sliding-window" | "fixed-window" => (false, true, true),
+        "sliding-log" => (false, true, false),
+        _ => (false, false, false),
+    }
+}
+
+fn limit_name(name: &str) -> Result<LimitName, Problem> {
+    crate::scope::NameRef::new(name).map_err(Problem::Name)?;
+    LimitName::new(name).map_err(|_| Problem::Name(ScopeError::LongName { bytes: name.len() }))
+}
+
+fn text<'a>(value: FieldValue<'a>, expected: &'static str) -> Result<&'a str, Problem> {
+    if let FieldValue::Text(text) = value { Ok(text) } else { Err(Problem::Type(expected)) }
+}
+
+fn word(value: FieldValue<'_>, words: &'static [&'static str]) -> Result<&'static str, Problem> {
+    let given = text(value, "a string")?;
+    words.iter().copied().find(|&known| known == given).ok_or(Problem::NotOneOf(words))
+}
+
+fn boolean(value: FieldValue<'_>) -> Result<bool, Problem> {
+    match value {
+        FieldValue::Boolean(flag) => Ok(flag),
+        FieldValue::Text("true") => Ok(true),
+        FieldValue::Text("false") => Ok(false),
+        _ => Err(Problem::Type("true or false")),
+    }
+}
+
+fn amount(value: FieldValue<'_>) -> Result<u64, Problem> {
+    let amount = match value {
+        FieldValue::Integer(number) => u64::try_from(number).map_err(|_| Problem::Negative)?,
+        FieldValue::Text(text) if text.starts_with('-') => return Err(Problem::Negative),
+        FieldValue::Text(text) if is_fraction(text) => return Err(Problem::NotWhole),
+        FieldValue::Text(text) => parse_size(text).map_err(Problem::Unit)?,
+        FieldValue::Fraction => return Err(Problem::NotWhole),
+        FieldValue::Boolean(_) | FieldValue::Other => return Err(Problem::Type("a whole number from 1")),
+    };
+    if amount == 0 { Err(Problem::Zero) } else { Ok(amount) }
+}
+
+fn is_fraction(text: &str) -> bool {
+    text.split_once('.').is_some_and(|(whole, fraction)| {
+        !fraction.is_empty() && whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FieldValue, LimitDraft, LimitSpec, Problem, SpecError};
+
+    fn draft(fields: &[(&str, FieldValue<'_>)]) -> Result<LimitSpec, SpecError> {
+        let mut draft = LimitDraft::default();
+        for &(field, value) in fields {
+            draft.set(field, value)?;
+        }
+        draft.finish()
+    }
+
+    fn bucket<'a>(capacity: FieldValue<'a>, rate: &'a str) -> [(&'static str, FieldValue<'a>); 4] {
+        let text = FieldValue::Text;
+        [
+            ("scope", text("ip:*")),
+            ("algorithm", text("token-bucket")),
+            ("capacity", capacity),
+            ("rate", text(rate)),
+        ]
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused_by_name() {
+        use FieldValue::{Fraction, Integer, Text};
+        for (capacity, rate, field, problem) in [
+            (Integer(0), "1/s", "capacity", Problem::Zero),
+            (Integer(-1), "1/s", "capacity", Problem::Negative),
+            (Text("-1"), "1/s", "capacity", Problem::Negative),
+            (Fraction, "1/s", "capacity", Problem::NotWhole),
+            (Text("1.5"), "1/s", "capacity", Problem::NotWhole),
+            (Integer(1), "0/s", "rate", Problem::Zero),
+            (Integer(1), "1/0s", "rate", Problem::Zero),
+            (Integer(i64::MAX), "1/2d", "capacity", Problem::ProductTooLarge),
+        ] {
+            assert_eq!(
+                draft(&bucket(capacity, rate)),
+                Err(SpecError { field, problem }),
+                "{capacity:?} {rate}"
+            );
+        }
+        // 2^50 × 2^50 ns is the first product that is too large.
+        assert!(draft(&bucket(Integer((1 << 50) - 1), "1/1125899906842624ns")).is_ok());
+        assert!(draft(&bucket(Integer(1 << 50), "1/1125899906842624ns")).is_err());
+    }
+
+    #[test]
+    fn fields_that_do_not_go_together_are_refused() {
+        let text = FieldValue::Text;
+        let mut fields = bucket(FieldValue::Integer(1), "1/s").to_vec();
+        fields.push(("window", text("1s")));
+        assert_eq!(
+            draft(&fields),
+            Err(SpecError { field: "window", problem: Problem::NotWith("token-bucket") })
+        );
+        let fields =
+            [("scope", text("ip:*")), ("algorithm", text("fixed-window")), ("limit", FieldValue::Integer(1))];
+        assert_eq!(draft(&fields), Err(SpecError { field: "window", problem: Problem::Missing }));
+        assert_eq!(
+            LimitDraft::default().set("mode", text("shadow")).unwrap_err().problem,
+            Problem::ModeUnavailable
+        );
+        assert!(LimitDraft::default().set("mode", text("enforce")).is_ok());
+        assert_eq!(LimitDraft::default().set("burst", text("1")).unwrap_err().problem, Problem::Unknown);
+    }
+
+    #[test]
+    fn a_limit_is_named_after_scope_and_unit() {
+        let text = FieldValue::Text;
+        let mut fields = bucket(FieldValue::Text("64KiB"), "1KiB/s").to_vec();
+        fields.push(("unit", text("bytes")));
+        let spec = draft(&fields).unwrap();
+        assert_eq!(spec.name.as_str(), "ip:*#bytes");
+        assert_eq!(
+            spec.to_string(),
+            "[[limit]]\nscope = \"ip:*\"\nalgorithm = \"token-bucket\"\ncapacity = 65536\nrate = \"1024/1s\"\nunit = \"bytes\"\n"
+        );
+        fields.push(("name", text("a \"b\"")));
+        assert!(draft(&fields).unwrap().to_string().contains("name = \"a \\\"b\\\"\"\n"));
+        assert!(LimitDraft::default().set("name", text("")).is_err());
+        assert!(LimitDraft::default().set("name", text(&"x".repeat(65))).is_err());
+    }
+
+    #[test]
+    fn a_change_of_algorithm_drops_what_does_not_go_with_it() {
+        let spec = draft(&bucket(FieldValue::Integer(5), "1/s")).unwrap();
+        let mut changed = LimitDraft::from_spec(&spec);
+        changed.change("algorithm", FieldValue::Text("ban")).unwrap();
+        assert_eq!(changed.finish().unwrap().algorithm.word(), "ban");
+        assert_eq!(changed.change("unit", FieldValue::Text("bytes")).unwrap_err().problem, Problem::Fixed);
+        assert_eq!(LimitDraft::from_spec(&spec).finish(), Ok(spec));
+    }
+}
