@@ -181,10 +181,10 @@ impl<const KEYS: usize, const LOG: usize> Governor<KEYS, LOG> {
                     Nanos::ZERO => Verdict::Allow,
                     turn => Verdict::Delay(turn),
                 };
-                let limit = match access {
-                    Access::Charge => self.limits.charge(&subject, clearance),
-                    Access::Peek => self.limits.release(clearance),
-                };
+                if access == Access::Charge {
+                    self.limits.take(&subject, &clearance);
+                }
+                let limit = self.limits.release(clearance);
                 let reason = if limit.is_some() { Reason::WithinLimits } else { Reason::NoLimit };
                 Decision { verdict, reason, limit, retry: None }
             }

@@ -237,6 +237,8 @@ pub struct RateLimiter<const KEYS: usize, const LOG: usize> {
     /// The limits that match the request at hand.
     matches: [Match; LIMITS_MAX],
     matched: usize,
+    /// Stands in for a bucket that a peek does not find, with its link to a grant.
+    absent: (Bucket, u16),
     /// The latest time that was seen: no clock of a limiter ever goes back.
     latest: Now,
     evicted_fresh: u64,
@@ -262,6 +264,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             grants: [Grant { extra: 0, until: 0 }; GRANTS_MAX],
             matches: [Match { limit: 0, place: Place::Limit, hash: KeyHash(0) }; LIMITS_MAX],
             matched: 0,
+            absent: (Bucket::Untouched, 0),
             latest: Now { instant: crate::time::Instant(0), wall: crate::time::WallTime(0) },
             evicted_fresh: 0,
             overflow_hits: 0,
@@ -334,30 +337,31 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// Charges every limit that was found by the check, and tells how the tightest of them stands now.
     #[inline]
     pub fn charge(&mut self, subject: &Subject<'_>, clearance: Clearance) -> Option<LimitStanding> {
-        let mut standing = None;
+        self.take(subject, &clearance);
+        self.release(clearance)
+    }
+
+    /// Charges every limit that was found by the check.
+    #[inline]
+    pub(crate) fn take(&mut self, subject: &Subject<'_>, clearance: &Clearance) {
         for index in 0..self.matched {
             let matched = self.matches[index];
             let cost = self.cost(subject, matched);
             self.registry.entry_mut(LimitId(matched.limit)).stats.allowed += 1;
-            self.with_settled_bucket(clearance.now, matched, |terms, bucket, log| {
-                if cost > 0 {
-                    terms.charge(bucket, cost, log);
-                }
-                if clearance.speaker == Some(index) {
-                    standing = Some(standing_of(matched, terms, bucket, log));
-                }
-            });
+            if cost > 0 {
+                let Judged { terms, bucket, log } = self.settled(clearance.now, matched);
+                terms.charge(bucket, cost, log);
+            }
         }
-        self.forget_matches();
-        standing
     }
 
     /// Lets go of what the check found, without a charge, and tells how the tightest limit stands.
+    #[inline]
     pub fn release(&mut self, clearance: Clearance) -> Option<LimitStanding> {
-        let standing = clearance
-            .speaker
-            .filter(|&index| index < self.matched)
-            .map(|index| self.standing(clearance.now, self.matches[index]));
+        let standing = match clearance.speaker {
+            Some(index) if index < self.matched => Some(self.standing(clearance.now, self.matches[index])),
+            _ => None,
+        };
         self.forget_matches();
         standing
     }
@@ -490,7 +494,9 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         }
         let has_swept = |place| matches!(place, Place::Promised(_) | Place::Overflow);
         let sweeps = before.iter().filter(|matched| has_swept(matched.place)).count();
-        let Some(place) = self.fresh_slot(now, self.table.sweep_after(sweeps)) else { return Place::Overflow };
+        let Some(place) = self.fresh_slot(now, self.table.sweep_after(sweeps)) else {
+            return Place::Overflow;
+        };
         // What it holds has no weight, and the entries of an exact window would come free.
         let slot = self.table.slot_mut(place);
         let (mut bucket, grant) = (core::mem::take(&mut slot.bucket), core::mem::take(&mut slot.grant));
@@ -543,40 +549,31 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// Settles the bucket of a match and judges the cost by it.
     #[inline]
     fn assess(&mut self, now: Now, matched: Match, cost: u64) -> Assessment {
-        self.with_bucket(now, matched, |terms, bucket, log| {
-            let Some(room) = terms.room(bucket) else {
-                return match terms.algorithm {
-                    RateLimitAlgorithm::Ban => {
-                        Assessment::Refuses { reason: Reason::Banned, wait: Wait::Never }
-                    }
-                    _ => Assessment::Unbounded,
-                };
+        let Judged { terms, bucket, log } = self.settle(now, matched);
+        let Some(room) = terms.room(bucket) else {
+            return match terms.algorithm {
+                RateLimitAlgorithm::Ban => Assessment::Refuses { reason: Reason::Banned, wait: Wait::Never },
+                _ => Assessment::Unbounded,
             };
-            if !room.fits(cost) {
-                let reason = if cost > room.capacity { Reason::CostAboveCapacity } else { Reason::OverLimit };
-                return Assessment::Refuses { reason, wait: terms.wait(bucket, cost, log) };
-            }
-            if cost > 0 && !terms.promise_note(bucket, log) {
-                // Room comes with the first entry that expires, of this key or of another.
-                let wait = Wait::For(terms.algorithm.window().map_or(Nanos::MAX, |shape| shape.window));
-                return Assessment::Refuses { reason: Reason::LogFull, wait };
-            }
-            let delay = if cost > 0 { terms.delay(bucket) } else { Nanos::ZERO };
-            Assessment::Fits { room, delay }
-        })
+        };
+        if !room.fits(cost) {
+            let reason = if cost > room.capacity { Reason::CostAboveCapacity } else { Reason::OverLimit };
+            return Assessment::Refuses { reason, wait: terms.wait(bucket, cost, log) };
+        }
+        if cost > 0 && !terms.promise_note(bucket, log) {
+            // Room comes with the first entry that expires, of this key or of another.
+            let wait = Wait::For(terms.algorithm.window().map_or(Nanos::MAX, |shape| shape.window));
+            return Assessment::Refuses { reason: Reason::LogFull, wait };
+        }
+        let delay = if cost > 0 { terms.delay(bucket) } else { Nanos::ZERO };
+        Assessment::Fits { room, delay }
     }
 
-    /// Brings the bucket of a match to the present and works on it.
+    /// Brings the bucket of a match to the present.
     #[inline]
-    fn with_bucket<R>(
-        &mut self,
-        now: Now,
-        matched: Match,
-        work: impl FnOnce(&Terms<'_>, &mut Bucket, &mut LogPool<LOG>) -> R,
-    ) -> R {
-        let mut absent = (Bucket::Untouched, 0);
+    fn settle(&mut self, now: Now, matched: Match) -> Judged<'_, LOG> {
         let Owned { algorithm, hash, bucket, grant } =
-            owned(&mut self.registry, &mut self.table, matched, &mut absent);
+            owned(&mut self.registry, &mut self.table, &mut self.absent, matched);
         let mut terms = Terms { algorithm, hash, now, grant: Grant::default() };
         if let Some(link) = usize::from(*grant).checked_sub(1) {
             terms.grant = self.grants[link];
@@ -587,27 +584,23 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         } else {
             terms.settle(bucket, &mut self.log);
         }
-        work(&terms, bucket, &mut self.log)
+        Judged { terms, bucket, log: &mut self.log }
     }
 
-    /// Works on the bucket of a match as the check has left it.
-    #[inline]
-    fn with_settled_bucket<R>(
-        &mut self,
-        now: Now,
-        matched: Match,
-        work: impl FnOnce(&Terms<'_>, &mut Bucket, &mut LogPool<LOG>) -> R,
-    ) -> R {
-        let mut absent = (Bucket::Untouched, 0);
+    /// The bucket of a match as the check has left it.
+    // What a call returns through memory is written in words and copied on in pairs of words, and a processor
+    // that reads more than was written at once has to wait: inlined, it stays in registers.
+    #[inline(always)]
+    fn settled(&mut self, now: Now, matched: Match) -> Judged<'_, LOG> {
         let Owned { algorithm, hash, bucket, grant } =
-            owned(&mut self.registry, &mut self.table, matched, &mut absent);
+            owned(&mut self.registry, &mut self.table, &mut self.absent, matched);
         let grant = usize::from(*grant).checked_sub(1).map_or(Grant::default(), |link| self.grants[link]);
         let terms = Terms { algorithm, hash, now, grant };
         if matches!(matched.place, Place::Absent | Place::Promised(_)) {
             // What the check has settled was forgotten after it.
             terms.settle(bucket, &mut self.log);
         }
-        work(&terms, bucket, &mut self.log)
+        Judged { terms, bucket, log: &mut self.log }
     }
 
     /// Whether a limit speaks before another: the smaller share left, then the earlier place in the file.
@@ -647,8 +640,18 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         }
     }
 
+    #[inline(always)]
     fn standing(&mut self, now: Now, matched: Match) -> LimitStanding {
-        self.with_settled_bucket(now, matched, |terms, bucket, log| standing_of(matched, terms, bucket, log))
+        let Judged { terms, bucket, log } = self.settled(now, matched);
+        let room = terms.room(bucket);
+        LimitStanding {
+            limit: LimitId(matched.limit),
+            shared: if matched.place == Place::Overflow { Sharing::Overflow } else { Sharing::Own },
+            capacity: room.map(|room| room.capacity),
+            credit: room.map_or(0, |room| room.credit),
+            per_unit: room.map_or(1, |room| room.per_unit),
+            refill: if room.is_some() { terms.refill(bucket, log) } else { Refill::Step(Nanos::ZERO) },
+        }
     }
 
     fn forget_matches(&mut self) {
@@ -662,7 +665,14 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     }
 }
 
-/// A bucket with what it is judged by.
+/// A bucket and the terms that it is judged under.
+struct Judged<'a, const LOG: usize> {
+    terms: Terms<'a>,
+    bucket: &'a mut Bucket,
+    log: &'a mut LogPool<LOG>,
+}
+
+/// A bucket and whose it is.
 struct Owned<'a> {
     algorithm: &'a RateLimitAlgorithm,
     hash: KeyHash,
@@ -671,41 +681,26 @@ struct Owned<'a> {
     grant: &'a mut u16,
 }
 
-/// The bucket of a match: the limit's, the key's, or the one that stands in for one that is absent.
-#[inline]
+/// The bucket of a match: the key's, the limit's, or a fresh one that stands in for one that is absent.
+#[inline(always)]
 fn owned<'a, const KEYS: usize>(
     registry: &'a mut Registry,
     table: &'a mut KeyTable<KEYS>,
+    absent: &'a mut (Bucket, u16),
     Match { limit, place, hash }: Match,
-    (absent, no_grant): &'a mut (Bucket, u16),
 ) -> Owned<'a> {
     let Entry { spec, bucket, hash: own_hash, grant, .. } = registry.entry_mut(LimitId(limit));
     let algorithm = &spec.algorithm;
     match place {
-        Place::Limit | Place::Overflow => Owned { algorithm, hash: *own_hash, bucket, grant },
         Place::Slot(place) => {
             let Slot { bucket, hash, grant, .. } = table.slot_mut(place as usize);
             Owned { algorithm, hash: *hash, bucket, grant }
         }
-        Place::Absent | Place::Promised(_) => Owned { algorithm, hash, bucket: absent, grant: no_grant },
-    }
-}
-
-#[inline]
-fn standing_of<const LOG: usize>(
-    Match { limit, place, .. }: Match,
-    terms: &Terms<'_>,
-    bucket: &Bucket,
-    log: &LogPool<LOG>,
-) -> LimitStanding {
-    let room = terms.room(bucket);
-    LimitStanding {
-        limit: LimitId(limit),
-        shared: if place == Place::Overflow { Sharing::Overflow } else { Sharing::Own },
-        capacity: room.map(|room| room.capacity),
-        credit: room.map_or(0, |room| room.credit),
-        per_unit: room.map_or(1, |room| room.per_unit),
-        refill: if room.is_some() { terms.refill(bucket, log) } else { Refill::Step(Nanos::ZERO) },
+        Place::Limit | Place::Overflow => Owned { algorithm, hash: *own_hash, bucket, grant },
+        Place::Absent | Place::Promised(_) => {
+            *absent = (Bucket::Untouched, 0);
+            Owned { algorithm, hash, bucket: &mut absent.0, grant: &mut absent.1 }
+        }
     }
 }
 

@@ -210,20 +210,15 @@ fn holds_control_character(name: &[u8]) -> bool {
 pub enum IpKey {
     /// An IPv4 address, also one that was written as an IPv4-mapped IPv6 address.
     V4(Ipv4Addr),
-    /// The first 64 bits of an IPv6 address.
-    V6Network([u8; 8]),
+    /// The first 64 bits of an IPv6 address, as a number.
+    V6Network(u64),
 }
 
 impl From<IpAddr> for IpKey {
     fn from(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self::V4(address),
-            IpAddr::V6(address) => {
-                let octets = address.octets();
-                let mut network = [0; 8];
-                network.copy_from_slice(&octets[..8]);
-                Self::V6Network(network)
-            }
+            IpAddr::V6(address) => Self::V6Network(network(address)),
         }
     }
 }
@@ -243,12 +238,14 @@ impl fmt::Display for IpKey {
         match self {
             Self::V4(address) => write!(f, "{address}"),
             Self::V6Network(network) => {
-                let mut octets = [0; 16];
-                octets[..8].copy_from_slice(network);
-                write!(f, "{}/64", Ipv6Addr::from(octets))
+                write!(f, "{}/64", Ipv6Addr::from_bits(u128::from(*network) << 64))
             }
         }
     }
+}
+
+fn network(address: Ipv6Addr) -> u64 {
+    (address.to_bits() >> 64) as u64
 }
 
 /// The name part of a key that a request carries.
@@ -381,7 +378,7 @@ impl HashSecret {
             KeyName::Text(text) => self.hash_parts(kind, 0, text.as_str().as_bytes()),
             KeyName::LowerCase(text) => self.hash_lower_case(kind, text),
             KeyName::Ip(IpKey::V4(address)) => self.hash_parts(kind, 1, &address.octets()),
-            KeyName::Ip(IpKey::V6Network(network)) => self.hash_parts(kind, 2, &network),
+            KeyName::Ip(IpKey::V6Network(network)) => self.hash_parts(kind, 2, &network.to_be_bytes()),
         }
     }
 

@@ -453,41 +453,46 @@ impl Terms<'_> {
     /// How the settled bucket becomes full again.
     #[inline]
     pub(crate) fn refill<const LOG: usize>(&self, bucket: &Bucket, log: &LogPool<LOG>) -> Refill {
-        let (Some(shape), Bucket::Level { debt, .. }) = (self.algorithm.bucket(), bucket) else {
-            return self.refill_of_other(bucket, log);
-        };
-        let each_nano = shape.rate.count;
-        let mut missing = debt.get();
-        if self.extra() != 0 {
-            // What is used beyond the capacity when the extra ends is forgiven and need not come back.
-            let left = self.grant.until.saturating_sub(self.now.instant.0);
-            let drained = u128::from(left) * u128::from(each_nano);
-            missing = missing.min(cap(&shape).saturating_add(drained));
+        match (self.algorithm.bucket(), bucket) {
+            (Some(shape), Bucket::Level { debt, .. }) => {
+                Refill::Steady { missing: self.missing(&shape, debt.get()), each_nano: shape.rate.count }
+            }
+            _ => Refill::Step(self.full_in_of_other(bucket, log)),
         }
-        Refill::Steady { missing, each_nano }
+    }
+
+    #[inline]
+    fn missing(&self, shape: &BucketShape, debt: u128) -> u128 {
+        if self.extra() == 0 {
+            return debt;
+        }
+        // What is used beyond the capacity when the extra ends is forgiven and need not come back.
+        let left = self.grant.until.saturating_sub(self.now.instant.0);
+        let drained = u128::from(left) * u128::from(shape.rate.count);
+        debt.min(cap(shape).saturating_add(drained))
     }
 
     #[inline(never)]
-    fn refill_of_other<const LOG: usize>(self, bucket: &Bucket, log: &LogPool<LOG>) -> Refill {
+    fn full_in_of_other<const LOG: usize>(self, bucket: &Bucket, log: &LogPool<LOG>) -> Nanos {
         match (self.algorithm, bucket) {
             (RateLimitAlgorithm::FixedWindow(shape), Bucket::Window { current, .. }) if *current > 0 => {
-                Refill::Step(Nanos(self.left_of_window(shape, bucket)))
+                Nanos(self.left_of_window(shape, bucket))
             }
             (RateLimitAlgorithm::SlidingWindow(shape), Bucket::Window { current, previous, .. }) => {
                 let left = self.left_of_window(shape, bucket);
-                Refill::Step(Nanos(match (current, previous) {
+                Nanos(match (current, previous) {
                     (0, 0) => 0,
                     (0, _) => left,
                     _ => left.saturating_add(shape.window.0),
-                }))
+                })
             }
             (RateLimitAlgorithm::SlidingLog(shape), Bucket::Log(entries)) => {
                 // Entries that were refunded stay for their time without weight.
                 let last = log.last(entries).filter(|_| entries.sum() > 0);
                 let full_at = last.map_or(0, |last| last.saturating_add(shape.window.0));
-                Refill::Step(Nanos(full_at.saturating_sub(self.now.instant.0)))
+                Nanos(full_at.saturating_sub(self.now.instant.0))
             }
-            _ => Refill::Step(Nanos::ZERO),
+            _ => Nanos::ZERO,
         }
     }
 

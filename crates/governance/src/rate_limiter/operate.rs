@@ -454,7 +454,9 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             Owner::Limit(id) => (id.0, super::Place::Limit),
             Owner::Slot(place) => (self.table.slot(place).limit, super::slot_place(place)),
         };
-        self.with_bucket(now, super::Match { limit, place, hash: KeyHash(0) }, work)
+        let super::Judged { terms, bucket, log } =
+            self.settle(now, super::Match { limit, place, hash: KeyHash(0) });
+        work(&terms, bucket, log)
     }
 
     fn view(&mut self, now: Now, owner: Owner) -> Result<BucketView, LimitError> {
