@@ -33,6 +33,6 @@ impl Picks {
         self.state ^= self.state << 25;
         self.state ^= self.state >> 27;
         let random = self.state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32;
-        (random * self.count >> 32) as usize
+        ((random * self.count) >> 32) as usize
     }
 }
