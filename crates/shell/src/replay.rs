@@ -185,7 +185,8 @@ impl<'a> Replay<'a> {
             }
             Reader::TokenLog(columns) => {
                 let record = columns.record(text).map_err(Malformed::TokenLog)?;
-                let request = Request { tokens: record.tokens, ..request };
+                // What was asked for is not in such a log: an unknown path, as of any request that came in.
+                let request = Request { path: Some(b""), tokens: record.tokens, ..request };
                 self.decide(record.time, &request, governor);
             }
         }

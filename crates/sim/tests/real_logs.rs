@@ -89,9 +89,9 @@ fn the_apache_log_is_decided_alike() {
 fn the_trace_is_decided_alike() {
     let Some(content) = real_log("azure-llm-2023-code.csv") else { return };
     let service = |algorithm| Limit::on("service:web", algorithm);
-    // No limit on groups: a trace has no paths.
     let any = |algorithm| Limit::on("service:*", algorithm).counting(Unit::Tokens);
     for limits in [
+        shipped(),
         vec![
             service(token_bucket(50_000, 1_500, SECOND)).counting(Unit::Tokens),
             service(Algorithm::FixedWindow { limit: 120, window_ns: MINUTE, align: Align::Clock }),
