@@ -1,7 +1,7 @@
 //! `ratelimit`: the buckets of limits.
 
 use super::limits::Remaining;
-use super::{Context, Count, Failed, Outcome};
+use super::{Context, Count, Failed, Outcome, wide};
 use crate::command::Invocation;
 use crate::engine::{KEYS, LOG_ENTRIES};
 use crate::render::{Cell, Column, Grouped, Humanized, Table};
@@ -29,7 +29,7 @@ pub(super) fn list(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Ou
     }
     let now = context.system.now();
     let limiter = &mut context.engine.live.limits;
-    let (mut total, mut shown) = (0, 0);
+    let (mut total, mut shown) = (0_usize, 0_usize);
     let table = Table {
         columns: [
             Column::left("limit"),
@@ -57,7 +57,8 @@ pub(super) fn list(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Ou
         });
     })?;
     if total > shown {
-        context.say(format_args!("{} more; ratelimit buckets --json lists all", total - shown))?;
+        context
+            .say(format_args!("{} more; ratelimit buckets --json lists all", Grouped(wide(total - shown))))?;
     }
     Ok(())
 }

@@ -1,0 +1,160 @@
+//! With `--json`, every line is one JSON object, and nothing else is printed.
+
+use crate::desk::Desk;
+use serde_json::{Map, Value};
+use shell::command::{ArgumentSpec, COMMANDS, Form};
+use shell::term::Term;
+
+const CONFIG: &str = r#"
+[routes]
+"/healthz" = "exempt"
+
+[[limit]]
+scope = "ip:*"
+algorithm = "token-bucket"
+capacity = 5
+rate = "1/1h"
+
+[[limit]]
+scope = "service:web"
+name = "a \"quoted\" name \\ of a limit"
+algorithm = "sliding-window"
+limit = 100
+window = "1h"
+unit = "bytes"
+
+[[limit]]
+scope = "user:eve"
+algorithm = "ban"
+enabled = false
+
+[[limit]]
+scope = "user:mallory"
+algorithm = "ban"
+"#;
+
+const LOG: &str = "192.0.2.1 - eve [17/May/2015:10:05:00 +0000] \"GET / HTTP/1.1\" 200 10\n\
+                   not a line of a log\n\
+                   192.0.2.1 - mallory [17/May/2015:10:05:01 +0000] \"GET / HTTP/1.1\" 200 10\n";
+
+fn objects(output: &str) -> Vec<Map<String, Value>> {
+    let parse = |line: &str| match serde_json::from_str(line) {
+        Ok(Value::Object(object)) => object,
+        other => panic!("{line}: {other:?}"),
+    };
+    assert!(output.is_empty() || output.ends_with('\n'), "{output:?}");
+    output.lines().map(parse).collect()
+}
+
+/// Every command with `--json`, as it may be typed.
+const LINES: &[&str] = &[
+    "request ip=192.0.2.1",
+    "request user=mallory",
+    "request path=/healthz",
+    "request",
+    "ratelimit try ip=192.0.2.1 cost=9",
+    "ratelimit status",
+    "ratelimit buckets",
+    "ratelimit buckets ip:*",
+    "ratelimit show ip:*",
+    "ratelimit show \"a \\\"quoted\\\" name \\\\ of a limit\"",
+    "replay a.log",
+    "bench ratelimit",
+    "memory",
+    "ls",
+    "history",
+];
+
+#[test]
+fn every_command_that_takes_json_prints_nothing_but_objects() {
+    let mut desk = Desk::new(CONFIG, &[("a.log", LOG.as_bytes())]);
+    // Each look at the clock takes a while, so that what draws progress would draw it.
+    desk.system.tick = "1ms".parse().unwrap();
+    for term in [Term::Dumb, Term::Ansi] {
+        desk.session.set_term(term);
+        for line in LINES {
+            let output = desk.run(&format!("{line} --json"));
+            assert!(!output.contains('\x1b'), "{line}: {output:?}");
+            let objects = objects(&output);
+            assert!(!objects.is_empty() || *line == "history", "{line} printed nothing");
+        }
+    }
+}
+
+#[test]
+fn no_command_with_json_is_left_out() {
+    let takes_json = |arguments: &[ArgumentSpec]| arguments.iter().any(|argument| argument.name == "json");
+    let tried = |name: &str| assert!(LINES.iter().any(|line| line.starts_with(name)), "{name}");
+    for command in COMMANDS {
+        match command.form {
+            Form::Action(_, arguments) if takes_json(arguments) => tried(command.name),
+            Form::Subcommands(subcommands) => subcommands
+                .iter()
+                .filter(|subcommand| takes_json(subcommand.arguments))
+                .for_each(|subcommand| tried(&format!("{} {}", command.name, subcommand.name))),
+            Form::Action(..) => {}
+        }
+    }
+}
+
+#[test]
+fn a_refused_line_prints_no_object() {
+    let mut desk = Desk::new(CONFIG, &[("a.log", LOG.as_bytes())]);
+    for line in ["replay b.log --json", "request ip=nowhere --json", "ratelimit show ip --json"] {
+        assert!(desk.answer(line).starts_with("error: "), "{line}");
+    }
+}
+
+/// The keys of an object in their order, which a map of the parser does not keep.
+fn keys(line: &str) -> Vec<&str> {
+    line.split(['{', ','])
+        .filter_map(|member| member.strip_prefix('"')?.split_once("\":").map(|(key, _)| key))
+        .collect()
+}
+
+#[test]
+fn a_replay_has_these_members_in_this_order() {
+    let mut desk = Desk::new(CONFIG, &[("a.log", LOG.as_bytes())]);
+    let output = desk.run("replay a.log --json");
+    let lines: Vec<&str> = output.lines().collect();
+    let summary = [
+        "file",
+        "lines",
+        "malformed",
+        "requests",
+        "allowed",
+        "denied",
+        "virtual_seconds",
+        "wall_ms",
+        "decisions_per_second",
+    ];
+    assert_eq!(keys(lines[0]), summary);
+    for line in &lines[1..5] {
+        assert_eq!(keys(line), ["limit", "allowed", "denied", "keys"]);
+    }
+    assert_eq!(lines[5..], ["{\"top_denied\":\"user:mallory\",\"denied\":1}"]);
+
+    let objects = objects(&output);
+    assert_eq!(objects[0]["lines"], 3);
+    assert_eq!(objects[0]["malformed"], 1);
+    assert_eq!(objects[0]["virtual_seconds"], 1);
+    // A clock that stands still is no division by zero.
+    assert_eq!(objects[0]["wall_ms"], 1);
+    assert!(objects[0]["decisions_per_second"].is_u64());
+    let names: Vec<&Value> = objects[1..5].iter().map(|object| &object["limit"]).collect();
+    assert_eq!(names, ["ip:*", "a \"quoted\" name \\ of a limit", "user:eve", "user:mallory"]);
+}
+
+#[test]
+fn the_totals_come_last() {
+    let mut desk = Desk::new(CONFIG, &[]);
+    desk.run("request ip=192.0.2.1");
+    desk.run("request user=mallory");
+    desk.run("request ip=192.0.2.1 cost=5");
+    let objects = objects(&desk.run("ratelimit status --json"));
+    assert_eq!(objects.len(), 5);
+    for (member, value) in [("requests", 3), ("allowed", 1), ("denied", 2), ("keys", 1), ("keys_max", 65_536)]
+    {
+        assert_eq!(objects[4][member], value, "{member}");
+    }
+}

@@ -1,0 +1,10 @@
+//! What a user reads, on a pretended machine whose clock the test moves.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod desk;
+mod json;
+mod refusals;
+mod replays;
+mod start;
+mod time;

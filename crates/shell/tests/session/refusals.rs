@@ -1,0 +1,263 @@
+//! Lines that are refused: one line of answer, and nothing has changed.
+
+use crate::desk::Desk;
+use proptest::prelude::*;
+use shell::session::Status;
+
+const CONFIG: &str = r#"
+[identity]
+actor_headers = ["X-Actor"]
+trusted_hops = 1
+
+[[limit]]
+scope = "service:web"
+algorithm = "token-bucket"
+capacity = 10
+rate = "1/1h"
+
+[[limit]]
+scope = "ip:*"
+algorithm = "leaky-queue"
+capacity = 5
+rate = "1/1h"
+
+[[limit]]
+scope = "key:*"
+name = "tokens"
+algorithm = "sliding-log"
+limit = 100
+window = "1d"
+unit = "tokens"
+
+[[limit]]
+scope = "user:eve"
+algorithm = "ban"
+"#;
+
+fn desk() -> Desk {
+    let mut desk = Desk::new(
+        CONFIG,
+        &[
+            ("cut.toml", &CONFIG.as_bytes()[..CONFIG.len() - 8]),
+            ("two.toml", b"[[limit]]\nscope = 1\nalgorithm = 2\n"),
+            ("empty.log", b""),
+            ("binary.log", b"\x7fELF\0\0"),
+        ],
+    );
+    for line in ["request service=web cost=3", "request ip=192.0.2.1", "request key=k1 tokens=7"] {
+        desk.run(line);
+    }
+    desk
+}
+
+/// Checks that a line is refused by one line that says `why`, and changes nothing.
+fn refuses(desk: &mut Desk, line: &str, why: &str) {
+    let before = desk.state();
+    let (status, output) = desk.try_run(line);
+    assert_eq!(status, Status::Failed, "{line}: {output}");
+    assert!(output.starts_with("error: ") && output.lines().count() == 1, "{line}: {output}");
+    assert!(output.contains(why), "{line}: {output}");
+    assert_eq!(desk.state(), before, "{line}");
+}
+
+#[test]
+fn numbers_out_of_range_are_refused_wherever_they_stand() {
+    let mut desk = desk();
+    for (field, value, why) in [
+        ("capacity", "0", "capacity: 0 is not allowed"),
+        ("capacity", "-1", "capacity: expected a number from 1, found a negative one"),
+        ("capacity", "1.5", "capacity: expected a whole number, found a fraction"),
+        ("capacity", "18446744073709551615", "capacity: times its period is 2^100 ns or more"),
+        ("capacity", "18446744073709551616", "capacity: "),
+        ("rate", "0/s", "rate: 0 is not allowed"),
+        ("rate", "1/0s", "rate: 0 is not allowed"),
+        ("rate", "-1/s", "rate: expected COUNT/DURATION"),
+        ("rate", "0.5/s", "rate: expected COUNT/DURATION"),
+        ("mode", "shadow", "mode: shadow mode is not available; expected enforce"),
+    ] {
+        refuses(&mut desk, &format!("ratelimit set service:web {field}={value}"), why);
+        let other = if field == "capacity" { "rate=1/1h" } else { "capacity=10" };
+        let add = "ratelimit add scope=tenant:* algorithm=token-bucket";
+        let rate = if field == "mode" { " rate=1/1h" } else { "" };
+        refuses(&mut desk, &format!("{add} {other}{rate} {field}={value}"), why);
+    }
+    for (field, value, why) in [
+        ("limit", "0", "limit: 0 is not allowed"),
+        ("limit", "-5", "limit: expected a number from 1"),
+        ("limit", "18446744073709551615", "limit: times its period is 2^100 ns or more"),
+        ("window", "0s", "window: 0 is not allowed"),
+        ("window", "-1s", "window: expected a whole number and one of ns us ms s m h d"),
+        ("window", "1.5s", "window: expected a whole number and one of ns us ms s m h d"),
+    ] {
+        refuses(&mut desk, &format!("ratelimit set tokens {field}={value}"), why);
+    }
+}
+
+#[test]
+fn names_have_a_length() {
+    let mut desk = desk();
+    let (longest, too_long) = ("n".repeat(64), "n".repeat(65));
+    for line in [
+        format!("ratelimit add scope=tenant:{too_long} algorithm=ban"),
+        format!("ratelimit add scope=tenant:a algorithm=ban name={too_long}"),
+        format!("ratelimit ban tenant:{too_long}"),
+        format!("request tenant={too_long}"),
+        format!("request headers=\"X-Actor: {too_long}\""),
+        format!("ratelimit reset tokens key={too_long}"),
+    ] {
+        refuses(&mut desk, &line, "the name has 65 bytes; at most 64 are allowed");
+    }
+    for line in ["ratelimit add scope=tenant: algorithm=ban", "ratelimit ban tenant:"] {
+        refuses(&mut desk, line, "the name is empty; expected 1 to 64 bytes");
+    }
+    refuses(&mut desk, "request headers=\"X-Actor:\"", "headers: the name is empty");
+    refuses(&mut desk, "request tenant=\"\"", "tenant= needs a value");
+    desk.run(&format!("ratelimit ban tenant:{longest}"));
+    assert!(desk.answer(&format!("request tenant={longest}")).starts_with("deny "));
+}
+
+#[test]
+fn what_does_not_exist_or_exists_already_is_named() {
+    let mut desk = desk();
+    for (line, why) in [
+        ("ratelimit add scope=service:web algorithm=ban", "service:web: a limit of that name exists"),
+        (
+            "ratelimit unban user:eve",
+            "user:eve is banned by the limit 'user:eve'; remove or disable that limit",
+        ),
+        ("ratelimit unban user:ada", "user:ada is not banned"),
+        ("ratelimit show service:wbe", "there is no limit 'service:wbe'; did you mean 'service:web'?"),
+        ("ratelimit reset nothing", "there is no limit 'nothing'; ratelimit status lists them"),
+        ("ratelimit drain user:eve", "user:eve: the limit's algorithm has no bucket"),
+        (
+            "ratelimit refund ip:* amount=1",
+            "ip:*: the limit has a bucket for each key; name one with key=NAME",
+        ),
+        ("ratelimit refund ip:* amount=1 key=192.0.2.2", "ip:*: the limit has no bucket for that key"),
+        (
+            "ratelimit refund service:web amount=1 key=web",
+            "service:web: the limit has one bucket; leave out the key",
+        ),
+        ("ratelimit burst service:web extra=1 for=0s", "for: expected a time longer than 0"),
+        ("ratelimit burst service:web extra=0 for=1s", "extra: expected a whole number from 1, found 0"),
+        ("ratelimit burst service:web extra=18446744073709551615 for=1s", "2^100 ns or more"),
+        ("replay empty.log", "empty.log: file is empty"),
+        ("replay binary.log", "binary.log: unsupported log: a binary file"),
+        ("replay nothing.log", "there is no file 'nothing.log'"),
+        ("config load cut.toml", "cut.toml: line 28, column 11: key without a value"),
+        ("config check two.tml", "there is no file 'two.tml'; did you mean 'two.toml'?"),
+    ] {
+        refuses(&mut desk, line, why);
+    }
+}
+
+#[test]
+fn a_configuration_with_several_errors_names_each() {
+    let mut desk = desk();
+    let before = desk.state();
+    let (status, output) = desk.try_run("config load two.toml");
+    assert_eq!(status, Status::Failed);
+    assert_eq!(
+        output,
+        "error: two.toml: line 2, column 9: scope: expected a string\n\
+         error: two.toml: line 3, column 13: algorithm: expected a string\n\
+         error: two.toml has 2 errors; nothing was changed\n"
+    );
+    assert_eq!(desk.state(), before);
+}
+
+/// Words that lines are made of, right and wrong.
+const WORDS: &[&str] = &[
+    "ratelimit",
+    "config",
+    "request",
+    "replay",
+    "show",
+    "set",
+    "add",
+    "remove",
+    "reset",
+    "drain",
+    "refund",
+    "burst",
+    "ban",
+    "unban",
+    "try",
+    "status",
+    "buckets",
+    "load",
+    "check",
+    "enable",
+    "disable",
+    "help",
+    "term",
+    "cat",
+    "service:web",
+    "ip:*",
+    "tokens",
+    "user:eve",
+    "user:*",
+    "weir.toml",
+    "two.toml",
+    "empty.log",
+    "binary.log",
+    "scope=user:ada",
+    "scope=ip:*",
+    "algorithm=token-bucket",
+    "algorithm=sliding-log",
+    "algorithm=ban",
+    "algorithm=unlimited",
+    "capacity=5",
+    "capacity=0",
+    "rate=1/s",
+    "rate=x",
+    "limit=3",
+    "limit=18446744073709551615",
+    "window=1h",
+    "window=0s",
+    "unit=bytes",
+    "align=clock",
+    "enabled=false",
+    "mode=shadow",
+    "name=x",
+    "amount=1",
+    "amount=0",
+    "extra=2",
+    "for=1h",
+    "for=",
+    "key=192.0.2.1",
+    "key=k1",
+    "key=nobody",
+    "ip=192.0.2.1",
+    "ip=x",
+    "service=web",
+    "cost=99",
+    "bytes=1KiB",
+    "--json",
+    "--jsn",
+    "\"",
+    "é",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// Whatever is typed: a refusal is one line and changes nothing, and no line brings the shell down.
+    #[test]
+    fn a_line_that_fails_changes_nothing(
+        lines in prop::collection::vec(prop::collection::vec(prop::sample::select(WORDS), 1..6), 1..8)
+    ) {
+        let mut desk = desk();
+        for words in lines {
+            let line = words.join(" ");
+            let before = desk.state();
+            let (status, output) = desk.try_run(&line);
+            if status == Status::Failed {
+                prop_assert_eq!(desk.state(), before, "{}", &line);
+                let errors = output.lines().filter(|line| line.starts_with("error: ")).count();
+                prop_assert!(errors == output.lines().count(), "{}: {}", line, output);
+                prop_assert!(errors == 1 || line.contains(".toml"), "{}: {}", line, output);
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! A replay while it runs: progress, Ctrl-C, and that it leaves no trace.
+
+use crate::desk::Desk;
+use shell::session::Status;
+use shell::term::Term;
+use std::fmt::Write as _;
+
+const CONFIG: &str =
+    "[[limit]]\nscope = \"ip:*\"\nalgorithm = \"token-bucket\"\ncapacity = 5\nrate = \"1/1h\"\n";
+
+/// A thousand lines, a second apart, by three clients.
+fn log() -> String {
+    let mut log = String::new();
+    for second in 0..1000 {
+        let (minute, second, client) = (second / 60, second % 60, second % 3);
+        writeln!(
+            log,
+            "192.0.2.{client} - - [17/May/2015:10:{minute:02}:{second:02} +0000] \"GET / HTTP/1.1\" 200 1"
+        )
+        .unwrap();
+    }
+    log
+}
+
+#[test]
+fn a_replay_leaves_the_live_state_alone_and_repeats_exactly() {
+    let log = log();
+    let mut desk = Desk::new(CONFIG, &[("a.log", log.as_bytes())]);
+    desk.run("request ip=192.0.2.1 cost=3");
+    let state = desk.state();
+    let first = desk.run("replay a.log");
+    assert_eq!(desk.run("replay a.log"), first);
+    assert_eq!(desk.state(), state);
+    assert!(first.starts_with("a.log   1,000 lines   0 malformed   16 m 39 s of log time   service web\n"));
+}
+
+#[test]
+fn ctrl_c_stops_a_replay_and_the_next_one_starts_afresh() {
+    let log = log();
+    let mut desk = Desk::new(CONFIG, &[("a.log", log.as_bytes())]);
+    let whole = desk.run("replay a.log");
+    desk.system.interrupted_after = Some(1);
+    assert_eq!(
+        desk.try_run("replay a.log"),
+        (Status::Failed, "error: stopped after 512 lines of a.log\n".into())
+    );
+    assert_eq!(desk.run("replay a.log"), whole);
+    desk.system.interrupted_after = Some(0);
+    assert_eq!(desk.answer("cat a.log"), "error: stopped");
+    desk.system.interrupted_after = Some(0);
+    assert_eq!(desk.answer("bench"), "error: stopped");
+}
+
+#[test]
+fn progress_is_drawn_over_itself_where_the_terminal_can() {
+    let log = log();
+    let mut desk = Desk::new(CONFIG, &[("a.log", log.as_bytes())]);
+    desk.system.tick = "200ms".parse().unwrap();
+    let dumb = desk.run("replay a.log");
+    let progress: Vec<&str> = dumb.lines().filter(|line| line.contains(" % ")).collect();
+    assert_eq!(progress[0], " 25 %   256 requests   241 denied   1,280 decisions/s");
+    assert_eq!(progress.len(), 3, "{dumb}");
+    desk.session.set_term(Term::Ansi);
+    let ansi = desk.run("replay a.log");
+    assert!(
+        ansi.starts_with("\r 25 %   256 requests   241 denied   1,280 decisions/s\x1b[K\r 51 %"),
+        "{ansi:?}"
+    );
+    assert_eq!(ansi.matches("\r\x1b[K").count(), 1, "erased once: {ansi:?}");
+}
+
+#[test]
+fn a_full_table_shares_a_bucket_and_says_so() {
+    let mut desk = Desk::new(CONFIG, &[]);
+    let known = "request ip=192.0.2.1 cost=2";
+    assert_eq!(desk.answer(known), "allow   limit ip:*   remaining 3/5   full in 2 h 0 m");
+    for client in 0..65_535_u32 {
+        let [_, b, c, d] = client.to_be_bytes();
+        desk.run(&format!("request ip=10.{b}.{c}.{d}"));
+    }
+    // The table is full. Others share a bucket of the same shape, and the known key stands where it stood.
+    assert_eq!(
+        desk.answer("request ip=198.51.100.1 cost=4"),
+        "allow   limit ip:*   overflow bucket   remaining 1/5   full in 4 h 0 m"
+    );
+    assert_eq!(
+        desk.answer("request ip=198.51.100.2 cost=2"),
+        "deny    limit ip:*   overflow bucket   remaining 1/5   retry in 1 h 0 m"
+    );
+    assert_eq!(desk.answer(known), "allow   limit ip:*   remaining 1/5   full in 4 h 0 m");
+    let status = desk.run("ratelimit status");
+    assert!(
+        status.contains("\nkeys 65,536 of 65,536   evicted fresh 0   overflow hits 2   bursts 0\n"),
+        "{status}"
+    );
+    assert!(
+        status.ends_with("\nwarning: the table of keys is full: new keys share overflow buckets\n"),
+        "{status}"
+    );
+    let show = desk.run("ratelimit show ip:*");
+    assert!(show.contains("\n  overflow    2 requests shared the overflow bucket\n"), "{show}");
+    let buckets = desk.run("ratelimit buckets ip:*");
+    assert!(buckets.ends_with("\n65,337 more; ratelimit buckets --json lists all\n"), "{buckets}");
+    assert!(
+        desk.run("ratelimit buckets ip:* --json")
+            .contains("{\"limit\":\"ip:*\",\"key\":null,\"remaining\":1,")
+    );
+    // Buckets that are full again make room.
+    desk.wait("5h");
+    assert_eq!(
+        desk.answer("request ip=198.51.100.1"),
+        "allow   limit ip:*   remaining 4/5   full in 1 h 0 m"
+    );
+}
