@@ -41,9 +41,13 @@ pub(super) fn apply(context: &mut Context<'_>, file: &File) -> Result<usize, Fai
 
 /// Reads a file into the staging area, or says everything that is wrong with it, a line for each error.
 fn read(context: &mut Context<'_>, file: &File) -> Outcome {
+    let name = Printable(file.name);
+    if file.content.contains(&0) {
+        // Read as TOML it would be an error at every other byte.
+        return Err(context.fail(format_args!("{name}: a binary file, expected TOML")));
+    }
     let (system, term) = (&mut *context.system, context.term);
     let engine = &mut *context.engine;
-    let name = Printable(file.name);
     let errors = engine.reader.read(file.content, &mut engine.staging, &mut |at, error| {
         // A console that does not take the line leaves nobody to tell.
         let _ = writeln!(system, "{} {name}: {at}: {error}", term.paint(Style::Bad, "error:"));
