@@ -111,7 +111,9 @@ fn admit_each<const KEYS: usize>(
     let mut picks = Picks::new(seed, names.len());
     let mut allowed = 0;
     for _ in 0..operations {
-        let decision = governor.admit(now(), &request(&names[picks.next()]));
+        // The clock is read once the request is there, as a caller does who has had to read it from somewhere.
+        let request = request(&names[picks.next()]);
+        let decision = governor.admit(now(), &request);
         allowed += u64::from(decision.is_allowed());
     }
     allowed

@@ -108,7 +108,7 @@ pub struct LimitStanding {
     /// What fits into the bucket, in units of the limit; none if nothing bounds it.
     pub capacity: Option<u64>,
     pub(crate) credit: u128,
-    pub(crate) per_unit: u128,
+    pub(crate) per_unit: u64,
     pub(crate) refill: Refill,
 }
 
@@ -135,7 +135,7 @@ impl LimitStanding {
     /// What is left, in whole units.
     #[must_use]
     pub fn remaining(&self) -> u64 {
-        u64::try_from(self.credit / self.per_unit.max(1)).unwrap_or(u64::MAX)
+        u64::try_from(self.credit / u128::from(self.per_unit.max(1))).unwrap_or(u64::MAX)
     }
 
     /// How long until the bucket is full, if nothing more is charged; rounded up.
@@ -149,6 +149,12 @@ impl LimitStanding {
 }
 
 /// `amount` / `each_nano`, rounded up; [`Nanos::MAX`] if that is longer than can be expressed.
+#[inline]
 pub(crate) fn div_ceil_nanos(amount: u128, each_nano: u64) -> Nanos {
-    Nanos(u64::try_from(amount.div_ceil(u128::from(each_nano.max(1)))).unwrap_or(u64::MAX))
+    let each_nano = each_nano.max(1);
+    match u64::try_from(amount) {
+        Ok(amount) => Nanos(amount.div_ceil(each_nano)),
+        // A division of 128 bits takes many times as long, and is rarely needed.
+        Err(_) => Nanos(u64::try_from(amount.div_ceil(u128::from(each_nano))).unwrap_or(u64::MAX)),
+    }
 }

@@ -169,6 +169,7 @@ impl<const KEYS: usize, const LOG: usize> Governor<KEYS, LOG> {
         Ok(())
     }
 
+    #[inline(always)]
     fn decide(&mut self, now: Now, request: &Request<'_>, access: Access) -> Decision {
         let by_path = || request.path.map(|path| self.routes.group_of(path));
         let subject = Subject { request, group: request.group.or_else(by_path) };
@@ -181,10 +182,10 @@ impl<const KEYS: usize, const LOG: usize> Governor<KEYS, LOG> {
                     Nanos::ZERO => Verdict::Allow,
                     turn => Verdict::Delay(turn),
                 };
-                if access == Access::Charge {
-                    self.limits.take(&subject, &clearance);
-                }
-                let limit = self.limits.release(clearance);
+                let limit = match access {
+                    Access::Charge => self.limits.charge(&subject, clearance),
+                    Access::Peek => self.limits.release(clearance),
+                };
                 let reason = if limit.is_some() { Reason::WithinLimits } else { Reason::NoLimit };
                 Decision { verdict, reason, limit, retry: None }
             }

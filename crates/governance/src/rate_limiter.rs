@@ -252,6 +252,8 @@ impl<const KEYS: usize, const LOG: usize> Default for RateLimiter<KEYS, LOG> {
     }
 }
 
+// What is `inline(always)` below would give its answer through memory, written word by word and copied on in pairs of
+// words, and a processor that reads more than was written at once has to wait for as long as the rest takes.
 impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// A limiter without limits.
     #[must_use]
@@ -289,27 +291,17 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     ///
     /// # Errors
     /// [`Refusal`] if a limit has none: the one with the longest wait, the first in the file among equals.
+    #[inline(always)]
     pub fn check(&mut self, now: Now, subject: &Subject<'_>, access: Access) -> Result<Clearance, Refusal> {
         let now = self.monotonic(now);
         self.find_matches(now, subject, access);
-        let mut binding: Option<(usize, Room)> = None;
         let mut delay = Nanos::ZERO;
         let mut worst: Option<(usize, Reason, Wait)> = None;
         for index in 0..self.matched {
             let matched = self.matches[index];
-            let cost = self.cost(subject, matched);
-            match self.assess(now, matched, cost) {
-                Assessment::Unbounded => {}
-                Assessment::Fits { room, delay: turn } => {
-                    let room = if access == Access::Charge { room.after(cost) } else { room };
-                    delay = delay.max(turn);
-                    if binding
-                        .is_none_or(|(other, tightest)| self.is_tighter((index, &room), (other, &tightest)))
-                    {
-                        binding = Some((index, room));
-                    }
-                }
-                Assessment::Refuses { reason, wait } => {
+            match self.assess(now, matched, self.cost(subject, matched)) {
+                Ok(turn) => delay = delay.max(turn),
+                Err((reason, wait)) => {
                     if access == Access::Charge {
                         self.count_refusal(matched, reason);
                     }
@@ -319,47 +311,47 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
                 }
             }
         }
-        match worst {
-            None => {
-                // Where nothing bounds the request, the first limit in the file that matched speaks.
-                let first = || (0..self.matched).min_by_key(|&index| self.order(index));
-                let speaker = binding.map(|(index, _)| index).or_else(first);
-                Ok(Clearance { speaker, delay, now })
-            }
-            Some((index, reason, retry)) => {
-                let limit = self.standing(now, self.matches[index]);
-                self.forget_matches();
-                Err(Refusal { reason, limit, retry })
-            }
+        if let Some((index, reason, retry)) = worst {
+            let matched = self.matches[index];
+            let limit = self.settled(now, matched).standing(matched);
+            self.forget_matches();
+            return Err(Refusal { reason, limit, retry });
         }
+        let speaker = match self.matched {
+            0 => None,
+            1 => Some(0),
+            _ => self.tightest(now, subject, access),
+        };
+        Ok(Clearance { speaker, delay, now })
     }
 
     /// Charges every limit that was found by the check, and tells how the tightest of them stands now.
-    #[inline]
+    #[inline(always)]
     pub fn charge(&mut self, subject: &Subject<'_>, clearance: Clearance) -> Option<LimitStanding> {
-        self.take(subject, &clearance);
-        self.release(clearance)
-    }
-
-    /// Charges every limit that was found by the check.
-    #[inline]
-    pub(crate) fn take(&mut self, subject: &Subject<'_>, clearance: &Clearance) {
         for index in 0..self.matched {
-            let matched = self.matches[index];
-            let cost = self.cost(subject, matched);
-            self.registry.entry_mut(LimitId(matched.limit)).stats.allowed += 1;
-            if cost > 0 {
-                let Judged { terms, bucket, log } = self.settled(clearance.now, matched);
-                terms.charge(bucket, cost, log);
+            if clearance.speaker != Some(index) {
+                self.take(clearance.now, subject, self.matches[index]);
             }
         }
+        // The one that speaks comes last, so that it is told as it was left.
+        let standing = match clearance.speaker {
+            Some(index) if index < self.matched => {
+                let matched = self.matches[index];
+                Some(self.take(clearance.now, subject, matched).standing(matched))
+            }
+            _ => None,
+        };
+        self.forget_matches();
+        standing
     }
 
     /// Lets go of what the check found, without a charge, and tells how the tightest limit stands.
-    #[inline]
     pub fn release(&mut self, clearance: Clearance) -> Option<LimitStanding> {
         let standing = match clearance.speaker {
-            Some(index) if index < self.matched => Some(self.standing(clearance.now, self.matches[index])),
+            Some(index) if index < self.matched => {
+                let matched = self.matches[index];
+                Some(self.settled(clearance.now, matched).standing(matched))
+            }
             _ => None,
         };
         self.forget_matches();
@@ -421,8 +413,8 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         self.forget_matches();
         for index in 0..self.registry.kinds().len() {
             let kind = self.registry.kinds()[index];
-            let Some(key) = subject.key(kind) else { continue };
-            let hash = self.secret.hash(kind, key);
+            let Some(key) = &subject.key(kind) else { continue };
+            let hash = self.secret.hash(kind, *key);
             let mut replaced = UnitSet::default();
             let mut link = self.registry.first_exact(kind, hash);
             while let Some((id, entry, next)) = self.registry.follow(link) {
@@ -453,7 +445,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// The place of a key's bucket. A key that is not there gets one, if there is a slot, or if the sweep finds
     /// one whose bucket is full again, which loses nothing; else it shares the limit's overflow bucket.
     #[inline]
-    fn place(&mut self, now: Now, id: LimitId, hash: KeyHash, key: KeyName<'_>, access: Access) -> Place {
+    fn place(&mut self, now: Now, id: LimitId, hash: KeyHash, key: &KeyName<'_>, access: Access) -> Place {
         if let Some(place) = self.table.find(id.0, hash)
             && (access == Access::Charge || !self.is_matched(place))
         {
@@ -466,7 +458,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     }
 
     #[cold]
-    fn place_of_new_key(&mut self, now: Now, id: LimitId, hash: KeyHash, key: KeyName<'_>) -> Place {
+    fn place_of_new_key(&mut self, now: Now, id: LimitId, hash: KeyHash, key: &KeyName<'_>) -> Place {
         if self.table.len() == KEYS {
             let swept = self.table.sweep();
             if let Some(fresh) = self.fresh_slot(now, swept) {
@@ -546,31 +538,53 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         usize::from(link).checked_sub(1).and_then(|index| self.grants.get(index)).copied().unwrap_or_default()
     }
 
-    /// Settles the bucket of a match and judges the cost by it.
-    #[inline]
-    fn assess(&mut self, now: Now, matched: Match, cost: u64) -> Assessment {
+    /// Settles the bucket of a match and judges the cost by it: how long it has to wait for its turn, or why it is
+    /// refused and for how long.
+    #[inline(always)]
+    fn assess(&mut self, now: Now, matched: Match, cost: u64) -> Result<Nanos, (Reason, Wait)> {
         let Judged { terms, bucket, log } = self.settle(now, matched);
         let Some(room) = terms.room(bucket) else {
             return match terms.algorithm {
-                RateLimitAlgorithm::Ban => Assessment::Refuses { reason: Reason::Banned, wait: Wait::Never },
-                _ => Assessment::Unbounded,
+                RateLimitAlgorithm::Ban => Err((Reason::Banned, Wait::Never)),
+                _ => Ok(Nanos::ZERO),
             };
         };
         if !room.fits(cost) {
             let reason = if cost > room.capacity { Reason::CostAboveCapacity } else { Reason::OverLimit };
-            return Assessment::Refuses { reason, wait: terms.wait(bucket, cost, log) };
+            return Err((reason, terms.wait(bucket, cost, log)));
         }
-        if cost > 0 && !terms.promise_note(bucket, log) {
+        if cost == 0 {
+            return Ok(Nanos::ZERO);
+        }
+        if !terms.promise_note(bucket, log) {
             // Room comes with the first entry that expires, of this key or of another.
             let wait = Wait::For(terms.algorithm.window().map_or(Nanos::MAX, |shape| shape.window));
-            return Assessment::Refuses { reason: Reason::LogFull, wait };
+            return Err((Reason::LogFull, wait));
         }
-        let delay = if cost > 0 { terms.delay(bucket) } else { Nanos::ZERO };
-        Assessment::Fits { room, delay }
+        Ok(terms.delay(bucket))
+    }
+
+    /// Of several limits that have room, the one with the smallest share left after the request, the earlier in the
+    /// file among equals. Where nothing bounds the request, the first in the file.
+    #[inline(never)]
+    fn tightest(&mut self, now: Now, subject: &Subject<'_>, access: Access) -> Option<usize> {
+        let mut tightest: Option<(usize, Room)> = None;
+        for index in 0..self.matched {
+            let matched = self.matches[index];
+            let cost = self.cost(subject, matched);
+            let Judged { terms, bucket, .. } = self.settled(now, matched);
+            let Some(room) = terms.room(bucket) else { continue };
+            let room = if access == Access::Charge { room.after(cost) } else { room };
+            if tightest.is_none_or(|(other, least)| self.is_tighter((index, &room), (other, &least))) {
+                tightest = Some((index, room));
+            }
+        }
+        let first = || (0..self.matched).min_by_key(|&index| self.order(index));
+        tightest.map(|(index, _)| index).or_else(first)
     }
 
     /// Brings the bucket of a match to the present.
-    #[inline]
+    #[inline(always)]
     fn settle(&mut self, now: Now, matched: Match) -> Judged<'_, LOG> {
         let Owned { algorithm, hash, bucket, grant } =
             owned(&mut self.registry, &mut self.table, &mut self.absent, matched);
@@ -587,9 +601,19 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         Judged { terms, bucket, log: &mut self.log }
     }
 
+    /// Charges a limit that has room.
+    #[inline(always)]
+    fn take(&mut self, now: Now, subject: &Subject<'_>, matched: Match) -> Judged<'_, LOG> {
+        let cost = self.cost(subject, matched);
+        self.registry.entry_mut(LimitId(matched.limit)).stats.allowed += 1;
+        let Judged { terms, bucket, log } = self.settled(now, matched);
+        if cost > 0 {
+            terms.charge(bucket, cost, log);
+        }
+        Judged { terms, bucket, log }
+    }
+
     /// The bucket of a match as the check has left it.
-    // What a call returns through memory is written in words and copied on in pairs of words, and a processor
-    // that reads more than was written at once has to wait: inlined, it stays in registers.
     #[inline(always)]
     fn settled(&mut self, now: Now, matched: Match) -> Judged<'_, LOG> {
         let Owned { algorithm, hash, bucket, grant } =
@@ -640,20 +664,6 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         }
     }
 
-    #[inline(always)]
-    fn standing(&mut self, now: Now, matched: Match) -> LimitStanding {
-        let Judged { terms, bucket, log } = self.settled(now, matched);
-        let room = terms.room(bucket);
-        LimitStanding {
-            limit: LimitId(matched.limit),
-            shared: if matched.place == Place::Overflow { Sharing::Overflow } else { Sharing::Own },
-            capacity: room.map(|room| room.capacity),
-            credit: room.map_or(0, |room| room.credit),
-            per_unit: room.map_or(1, |room| room.per_unit),
-            refill: if room.is_some() { terms.refill(bucket, log) } else { Refill::Step(Nanos::ZERO) },
-        }
-    }
-
     fn forget_matches(&mut self) {
         self.matched = 0;
         self.log.forget_promises();
@@ -670,6 +680,22 @@ struct Judged<'a, const LOG: usize> {
     terms: Terms<'a>,
     bucket: &'a mut Bucket,
     log: &'a mut LogPool<LOG>,
+}
+
+impl<const LOG: usize> Judged<'_, LOG> {
+    #[inline(always)]
+    fn standing(&self, Match { limit, place, .. }: Match) -> LimitStanding {
+        let room = self.terms.room(self.bucket);
+        let refill = room.map(|_| self.terms.refill(self.bucket, self.log));
+        LimitStanding {
+            limit: LimitId(limit),
+            shared: if place == Place::Overflow { Sharing::Overflow } else { Sharing::Own },
+            capacity: room.map(|room| room.capacity),
+            credit: room.map_or(0, |room| room.credit),
+            per_unit: room.map_or(1, |room| room.per_unit),
+            refill: refill.unwrap_or(Refill::Step(Nanos::ZERO)),
+        }
+    }
 }
 
 /// A bucket and whose it is.
@@ -702,13 +728,6 @@ fn owned<'a, const KEYS: usize>(
             Owned { algorithm, hash, bucket: &mut absent.0, grant: &mut absent.1 }
         }
     }
-}
-
-/// What a limit says to a cost.
-enum Assessment {
-    Unbounded,
-    Fits { room: Room, delay: Nanos },
-    Refuses { reason: Reason, wait: Wait },
 }
 
 fn slot_place(place: usize) -> Place {

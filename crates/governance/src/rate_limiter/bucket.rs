@@ -78,19 +78,19 @@ pub(crate) struct Room {
     pub(crate) capacity: u64,
     pub(crate) credit: u128,
     pub(crate) cap: u128,
-    pub(crate) per_unit: u128,
+    pub(crate) per_unit: u64,
 }
 
 impl Room {
     /// Whether a cost fits now.
     pub(crate) const fn fits(&self, cost: u64) -> bool {
         // cost ≤ capacity and capacity · per unit < 2^100: the product cannot overflow.
-        cost <= self.capacity && self.credit >= cost as u128 * self.per_unit
+        cost <= self.capacity && self.credit >= cost as u128 * self.per_unit as u128
     }
 
     /// How it stands after `cost`, which fits, was charged.
     pub(crate) const fn after(self, cost: u64) -> Self {
-        Self { credit: self.credit - cost as u128 * self.per_unit, ..self }
+        Self { credit: self.credit - cost as u128 * self.per_unit as u128, ..self }
     }
 
     /// Whether less of its capacity is left than of `other`'s: `credit / cap` compared by cross-multiplication.
@@ -223,8 +223,8 @@ impl Terms<'_> {
         let shape = with_extra(&shape, self.extra());
         let debt = if let Bucket::Level { debt, .. } = bucket { debt.get() } else { 0 };
         let cap = cap(&shape);
-        let per_unit = u128::from(shape.rate.period.0);
-        Some(Room { capacity: shape.capacity, credit: cap.saturating_sub(debt), cap, per_unit })
+        let (capacity, per_unit) = (shape.capacity, shape.rate.period.0);
+        Some(Room { capacity, credit: cap.saturating_sub(debt), cap, per_unit })
     }
 
     #[inline(never)]
@@ -241,10 +241,10 @@ impl Terms<'_> {
             }
             (RateLimitAlgorithm::SlidingWindow(shape), bucket) => {
                 let limit = shape.limit.saturating_add(extra);
-                let window = u128::from(shape.window.0);
-                let cap = u128::from(limit) * window;
+                let per_unit = shape.window.0;
+                let cap = u128::from(limit) * u128::from(per_unit);
                 let used = self.weighted(shape, bucket);
-                Room { capacity: limit, credit: cap.saturating_sub(used), cap, per_unit: window }
+                Room { capacity: limit, credit: cap.saturating_sub(used), cap, per_unit }
             }
             _ => return None,
         })
@@ -347,8 +347,19 @@ impl Terms<'_> {
     }
 
     /// How long until a cost that does not fit now will, if nothing else is charged.
+    #[inline]
+    pub(crate) fn wait<const LOG: usize>(&self, bucket: &Bucket, cost: u64, log: &LogPool<LOG>) -> Wait {
+        match (self.algorithm.bucket(), bucket) {
+            (Some(shape), Bucket::Level { debt, .. }) if cost <= shape.capacity && self.extra() == 0 => {
+                let needed = debt.get() + u128::from(cost) * u128::from(shape.rate.period.0);
+                Wait::For(div_ceil_nanos(needed.saturating_sub(cap(&shape)), shape.rate.count))
+            }
+            _ => self.wait_of_other(bucket, cost, log),
+        }
+    }
+
     #[inline(never)]
-    pub(crate) fn wait<const LOG: usize>(self, bucket: &Bucket, cost: u64, log: &LogPool<LOG>) -> Wait {
+    fn wait_of_other<const LOG: usize>(self, bucket: &Bucket, cost: u64, log: &LogPool<LOG>) -> Wait {
         let Some(room) = self.room(bucket) else {
             return if matches!(self.algorithm, RateLimitAlgorithm::Ban) {
                 Wait::Never
@@ -426,7 +437,7 @@ impl Terms<'_> {
             }
             (_, Bucket::Level { debt, .. }) => {
                 let count = self.algorithm.bucket().map_or(1, |shape| shape.rate.count);
-                let needed = debt.get() + u128::from(cost) * room.per_unit;
+                let needed = debt.get() + u128::from(cost) * u128::from(room.per_unit);
                 div_ceil_nanos(needed.saturating_sub(room.cap), count)
             }
             _ => Nanos::ZERO,

@@ -262,7 +262,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         self.each_target(id, key, |limiter, owner| {
             limiter.with_owner(now, owner, |terms, bucket, log| {
                 if let Some(room) = terms.room(bucket) {
-                    let left = u64::try_from(room.credit / room.per_unit).unwrap_or(u64::MAX);
+                    let left = u64::try_from(room.credit / u128::from(room.per_unit)).unwrap_or(u64::MAX);
                     if left > 0 && terms.can_note(bucket, log) {
                         terms.charge(bucket, left, log);
                     }
@@ -424,7 +424,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     fn adopt(&mut self, now: Now, id: LimitId, key: Option<KeyName<'_>>) -> Result<Owner, LimitError> {
         let key = key.ok_or(LimitError::KeyNeeded)?;
         let hash = self.hash(self.registry.entry(id).spec.scope.kind, key);
-        let super::Place::Slot(place) = self.place_of_new_key(now, id, hash, key) else {
+        let super::Place::Slot(place) = self.place_of_new_key(now, id, hash, &key) else {
             return Err(LimitError::UnknownKey);
         };
         Ok(Owner::Slot(place as usize))
