@@ -1,8 +1,8 @@
 //! Weir's keyed decision beside the libraries that a program would use instead, in one run on one machine.
 //!
 //! `cargo run --release -- [--quick] [--json]`. Every table gets the same string keys, each is touched before
-//! anything is measured, and all are asked in the same random order. What the figures mean and what they were is
-//! in the README beside this crate.
+//! anything is measured, and all are asked in the same random order. What the figures mean is said
+//! in the README of this crate.
 
 mod floors;
 mod keys;
