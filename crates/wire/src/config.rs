@@ -7,7 +7,7 @@
 use core::fmt;
 
 use governance::config::{Config, IdentityError};
-use governance::limit::{FieldValue, LimitDraft, LimitName, SpecError};
+use governance::limit::{FieldValue, LimitDraft, LimitName, Problem, SpecError};
 use governance::rate_limiter::LimitError;
 use governance::routes::RouteError;
 use governance::text::Text;
@@ -16,6 +16,10 @@ use crate::toml::{Key, Path, Position, Reader, SyntaxError, TableKind, Value, Vi
 
 /// The tables of a configuration.
 const TABLES: &str = "[identity], [routes] and [[limit]]";
+
+/// The keys of `[[limit]]`.
+const LIMIT_KEYS: &str =
+    "one of scope, name, algorithm, capacity, rate, limit, window, unit, align, enabled and mode";
 
 /// What is wrong at one place of a configuration.
 #[derive(Clone, Copy, Debug)]
@@ -129,7 +133,7 @@ enum Table {
 struct Draft {
     draft: LimitDraft,
     at: Position,
-    /// A field was refused, so that the limit is not looked at as a whole.
+    /// Something in it was refused, so that a field may be missing for that reason alone.
     broken: bool,
 }
 
@@ -151,14 +155,15 @@ impl Builder<'_> {
     }
 
     fn finish_limit(&mut self) {
-        let Some(Draft { draft, at, broken: false }) = self.draft.take() else { return };
+        let Some(Draft { draft, at, broken }) = self.draft.take() else { return };
         match draft.finish() {
             Ok(spec) => {
                 if let Err(error) = self.config.add_limit(&spec) {
                     self.refuse(at, ConfigError::Conflict { name: spec.name, error });
                 }
             }
-            Err(error) => self.refuse(at, ConfigError::Limit(error)),
+            Err(error) if !broken => self.refuse(at, ConfigError::Limit(error)),
+            Err(_) => {}
         }
     }
 
@@ -215,9 +220,10 @@ impl Builder<'_> {
             Value::DateTime(_) => FieldValue::Other,
         };
         let Some(draft) = &mut self.draft else { return };
-        if let Err(error) = draft.draft.set(key.name, field) {
-            let unknown = error.problem == governance::limit::Problem::Unknown;
-            self.refuse(if unknown { key.at } else { at }, ConfigError::Limit(error));
+        match draft.draft.set(key.name, field) {
+            Ok(()) => {}
+            Err(SpecError { problem: Problem::Unknown, .. }) => self.refuse_key(key, LIMIT_KEYS),
+            Err(error) => self.refuse(at, ConfigError::Limit(error)),
         }
     }
 
@@ -405,7 +411,7 @@ capacity = 1
             ],
             "{errors:#?}"
         );
-        assert!(errors[11].ends_with("rate: missing"), "{}", errors[11]);
+        assert!(errors[11].ends_with("rate: missing; algorithm token-bucket needs it"), "{}", errors[11]);
     }
 
     #[test]

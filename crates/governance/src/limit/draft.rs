@@ -179,8 +179,8 @@ impl LimitDraft {
         Ok(spec)
     }
 
-    fn algorithm(&self, word: &str) -> Result<RateLimitAlgorithm, SpecError> {
-        let missing = |field| SpecError { field, problem: Problem::Missing };
+    fn algorithm(&self, word: &'static str) -> Result<RateLimitAlgorithm, SpecError> {
+        let missing = |field| SpecError { field, problem: Problem::MissingFor(word) };
         let bucket = || {
             let capacity = self.capacity.ok_or(missing("capacity"))?;
             Ok(BucketShape { capacity, rate: self.rate.ok_or(missing("rate"))? })
@@ -311,7 +311,10 @@ mod tests {
         );
         let fields =
             [("scope", text("ip:*")), ("algorithm", text("fixed-window")), ("limit", FieldValue::Integer(1))];
-        assert_eq!(draft(&fields), Err(SpecError { field: "window", problem: Problem::Missing }));
+        assert_eq!(
+            draft(&fields),
+            Err(SpecError { field: "window", problem: Problem::MissingFor("fixed-window") })
+        );
         assert_eq!(
             LimitDraft::default().set("mode", text("shadow")).unwrap_err().problem,
             Problem::ModeUnavailable

@@ -22,6 +22,8 @@ pub enum Problem {
     Unknown,
     /// The field is needed and was not given.
     Missing,
+    /// The algorithm needs the field and it was not given.
+    MissingFor(&'static str),
     /// The field does not go with the algorithm.
     NotWith(&'static str),
     /// Zero, where at least 1 is needed.
@@ -54,11 +56,12 @@ impl fmt::Display for SpecError {
         match self.problem {
             Problem::Unknown => f.write_str("unknown field; expected one of")?,
             Problem::Missing => return f.write_str("missing"),
+            Problem::MissingFor(algorithm) => return write!(f, "missing; algorithm {algorithm} needs it"),
             Problem::NotWith(algorithm) => return write!(f, "does not go with algorithm {algorithm}"),
             Problem::Zero => {
-                return f.write_str(
-                    "0 is not allowed; expected at least 1 (use algorithm \"ban\" or \"unlimited\")",
-                );
+                f.write_str("0 is not allowed; expected at least 1")?;
+                let is_amount = matches!(self.field, "capacity" | "limit");
+                return f.write_str(if is_amount { " (algorithm \"ban\" refuses everything)" } else { "" });
             }
             Problem::NotWhole => return f.write_str("expected a whole number, found a fraction"),
             Problem::Negative => return f.write_str("expected a number from 1, found a negative one"),
