@@ -25,7 +25,7 @@ run_step() {
         sessions) cargo test -p harness --features qemu --no-fail-fast "${session_tests[@]}" -- --show-output ;;
     esac
 }
-session_tests=(--test boot --test run_script --test transcripts)
+session_tests=(--test boot --test run_script --test shell --test transcripts)
 
 document() {
     export RUSTDOCFLAGS="-D warnings"

@@ -19,9 +19,9 @@ use report::{Format, Group, Row};
 use std::sync::Mutex;
 use weir::Engine;
 
-static SMALL: Engine<1024> = Mutex::new(Governor::new());
-static MIDDLE: Engine<131_072> = Mutex::new(Governor::new());
-static LARGE: Engine<1_048_576> = Mutex::new(Governor::new());
+static SMALL: Engine<1_000> = Mutex::new(Governor::new());
+static MIDDLE: Engine<100_000> = Mutex::new(Governor::new());
+static LARGE: Engine<1_000_000> = Mutex::new(Governor::new());
 /// As large as the kernel's table, twice: to be filled to a tenth, and to the last slot.
 static TENTH: Engine<65_536> = Mutex::new(Governor::new());
 static FULL: Engine<65_536> = Mutex::new(Governor::new());
@@ -76,12 +76,12 @@ fn print_keyed<const KEYS: usize>(
     let mut cases = vec![
         weir::admit(engine, quota, &names, Clock::Read),
         peers::governor(quota, &names, Clock::Read),
-        weir::check_and_charge(engine, quota, &names, Clock::Read),
+        weir::decide_by(engine, quota, &names, Clock::Read),
         crab_read,
         floors::hash_map(&names),
         weir::admit(engine, quota, &names, Clock::Still),
         peers::governor(quota, &names, Clock::Still),
-        weir::check_and_charge(engine, quota, &names, Clock::Still),
+        weir::decide_by(engine, quota, &names, Clock::Still),
         crab_still,
     ];
     let nanos = nanos_per_operation(&mut cases, effort);

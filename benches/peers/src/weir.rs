@@ -5,9 +5,9 @@ use crate::measure::{Case, Clock};
 use crate::quota::Quota;
 use governance::governor::Governor;
 use governance::limit::{BucketShape, LimitName, LimitSpec, RateLimitAlgorithm};
-use governance::rate_limiter::{Access, RateLimiter};
-use governance::request::{Request, Subject};
-use governance::scope::{HashSecret, NameRef, Scope};
+use governance::rate_limiter::RateLimiter;
+use governance::request::Request;
+use governance::scope::{HashSecret, KeyName, NameRef, Scope};
 use governance::time::{Instant, Nanos, Now, WallTime};
 use governance::units::Rate;
 use std::sync::Mutex;
@@ -81,20 +81,20 @@ pub fn admit<'a, const KEYS: usize>(
     })
 }
 
-/// [`RateLimiter::check`] and [`RateLimiter::charge`], without what the governor adds.
-pub fn check_and_charge<'a, const KEYS: usize>(
+/// [`RateLimiter::decide_by`]: one limit that is known, which is what the other libraries have.
+pub fn decide_by<'a, const KEYS: usize>(
     engine: &'static Engine<KEYS>,
     quota: &'a Quota,
     names: &'a [String],
     clock: Clock,
 ) -> Case<'a> {
-    const NAME: &str = "weir RateLimiter::check+charge";
+    const NAME: &str = "weir RateLimiter::decide_by";
     let source = EngineClock::new();
     Case::new(NAME, clock, move |operations, seed| {
         let limits = &mut engine.lock().unwrap().limits;
         let allowed = match clock {
-            Clock::Read => check_each(limits, names, operations, seed, || source.now()),
-            Clock::Still => check_each(limits, names, operations, seed, || STILL),
+            Clock::Read => decide_each(limits, names, operations, seed, || source.now()),
+            Clock::Still => decide_each(limits, names, operations, seed, || STILL),
         };
         quota.expect(NAME, operations, allowed);
     })
@@ -120,22 +120,20 @@ fn admit_each<const KEYS: usize>(
 }
 
 #[inline]
-fn check_each<const KEYS: usize>(
+fn decide_each<const KEYS: usize>(
     limits: &mut RateLimiter<KEYS, 16>,
     names: &[String],
     operations: u64,
     seed: u64,
     now: impl Fn() -> Now,
 ) -> u64 {
+    let limit = limits.find("user:*").unwrap();
     let mut picks = Picks::new(seed, names.len());
     let mut allowed = 0;
     for _ in 0..operations {
-        let request = request(&names[picks.next()]);
-        let subject = Subject { request: &request, group: None };
-        if let Ok(clearance) = limits.check(now(), &subject, Access::Charge) {
-            limits.charge(&subject, clearance);
-            allowed += 1;
-        }
+        let key = NameRef::new(&names[picks.next()]).unwrap();
+        let decision = limits.decide_by(now(), limit, Some(KeyName::Text(key)), 1).unwrap();
+        allowed += u64::from(decision.is_allowed());
     }
     allowed
 }

@@ -15,6 +15,7 @@ mod log_pool;
 mod operate;
 mod registry;
 mod requests;
+mod single;
 #[cfg(test)]
 mod tests;
 

@@ -38,7 +38,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             let slot = self.table.slot(place);
             if slot.denied > 0 {
                 let (id, entry) = (LimitId(slot.limit), self.registry.entry(LimitId(slot.limit)));
-                self.report(id, entry, slot.hash, *self.table.name(place), &mut each);
+                self.report(id, entry, slot.hash, self.table.name(place), &mut each);
             }
         }
         for id in self.registry.ids() {

@@ -1,19 +1,20 @@
 //! The table of keyed buckets: a fixed number of keys, found in constant time however full it is.
 //!
-//! Separate chaining over twice as many heads as keys: each of the `KEYS` slots can be used whatever the keys
-//! are, a slot stays where it is for as long as its key lives, and a chain is short because the keyed hash
-//! spreads keys that nobody can choose. A slot is one cache line with all that a decision needs; the names,
-//! which only people read, lie in a side pool by slot.
+//! There are twice as many slots as keys. The hash of a key names its *home*, and the key lies there if the slot was
+//! free; a key that found its home taken is a *stray*, lies in another free slot, and is linked from its home. So
+//! each of the `KEYS` keys has a slot whatever the keys are, a slot stays where it is for as long as its key lives,
+//! and most keys are found with the first look: a slot is one cache line with all that a decision needs. The links
+//! are few, because the keyed hash spreads keys that nobody can choose. Names, which only people read, lie aside.
 //!
 //! A key is known by the 64-bit keyed hash of its name and the number of its limit.
 
 use super::bucket::Bucket;
 use crate::scope::{KeyHash, Name};
 
-/// How many slots are looked at for one that can be given to another key.
-pub(crate) const SWEEP_SLOTS: usize = 16;
+/// How many slots are looked at for one that can be given to another key: in a full table half of them have one.
+pub(crate) const SWEEP_SLOTS: usize = 32;
 
-/// A slot's place, plus one; 0 stands for none.
+/// A place plus one; 0 stands for none.
 type Link = u32;
 
 /// One key's bucket.
@@ -22,13 +23,16 @@ type Link = u32;
 pub(crate) struct Slot {
     pub(crate) hash: KeyHash,
     pub(crate) bucket: Bucket,
-    next: Link,
     pub(crate) denied: u32,
     pub(crate) limit: u16,
     /// One more than the place of the bucket's grant of extra capacity; 0 if it has none.
     pub(crate) grant: u16,
-    /// The slot belongs to a key.
-    live: bool,
+    /// The key's name; a slot without one holds no key.
+    name: Link,
+    /// The first of the strays whose home this is, whether or not the slot holds a key.
+    strays: Link,
+    /// For a stray, the next one of the same home.
+    next: Link,
 }
 
 const _: () = assert!(size_of::<Slot>() == 64, "a decision reads one cache line a key");
@@ -37,52 +41,68 @@ impl Slot {
     const EMPTY: Self = Self {
         hash: KeyHash(0),
         bucket: Bucket::Untouched,
-        next: 0,
         denied: 0,
         limit: 0,
         grant: 0,
-        live: false,
+        name: 0,
+        strays: 0,
+        next: 0,
     };
+
+    const fn is_live(&self) -> bool {
+        self.name != 0
+    }
+
+    fn is(&self, limit: u16, hash: KeyHash) -> bool {
+        self.hash == hash && self.limit == limit && self.is_live()
+    }
 }
 
-/// The table has no slot for another key.
+/// The table has no place for another key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Full;
 
 /// A table of `KEYS` keys. All-zero when empty.
 #[derive(Debug)]
 pub(crate) struct KeyTable<const KEYS: usize> {
-    heads: [[Link; 2]; KEYS],
-    slots: [Slot; KEYS],
+    slots: [[Slot; 2]; KEYS],
     names: [Name; KEYS],
-    /// Slots that were given back, linked.
-    free: Link,
-    /// How many slots have ever been taken from the end.
-    touched: usize,
+    /// For a name that was given back, the next such.
+    free_names: [Link; KEYS],
+    free_name: Link,
+    /// How many names have ever been taken from the end.
+    touched_names: usize,
     length: usize,
+    /// Where the search for a slot for a stray goes on.
+    spare: usize,
     /// Where the sweep goes on.
     hand: usize,
 }
 
 impl<const KEYS: usize> KeyTable<KEYS> {
+    /// How many slots there are.
+    pub(crate) const SLOTS: usize = 2 * KEYS;
+
     pub(crate) const fn new() -> Self {
-        assert!(KEYS > 0 && KEYS < Link::MAX as usize, "links count slots from one");
+        assert!(KEYS > 0 && Self::SLOTS < Link::MAX as usize, "links count slots from one");
         Self {
-            heads: [[0; 2]; KEYS],
-            slots: [Slot::EMPTY; KEYS],
+            slots: [[Slot::EMPTY; 2]; KEYS],
             names: [Name::EMPTY; KEYS],
-            free: 0,
-            touched: 0,
+            free_names: [0; KEYS],
+            free_name: 0,
+            touched_names: 0,
             length: 0,
+            spare: 0,
             hand: 0,
         }
     }
 
     /// Forgets every key, in place.
     pub(crate) fn clear(&mut self) {
-        self.heads.fill([0; 2]);
-        self.slots[..self.touched].fill(Slot::EMPTY);
-        (self.free, self.touched, self.length, self.hand) = (0, 0, 0, 0);
+        if self.touched_names > 0 {
+            self.slots.as_flattened_mut().fill(Slot::EMPTY);
+        }
+        (self.free_name, self.touched_names, self.length, self.spare, self.hand) = (0, 0, 0, 0, 0);
     }
 
     pub(crate) const fn len(&self) -> usize {
@@ -92,11 +112,16 @@ impl<const KEYS: usize> KeyTable<KEYS> {
     /// The place of a key.
     #[inline]
     pub(crate) fn find(&self, limit: u16, hash: KeyHash) -> Option<usize> {
-        let (row, column) = Self::head(limit, hash);
-        let mut link = self.heads[row][column];
+        let home = Self::home(limit, hash);
+        let slot = self.slot(home);
+        if slot.is(limit, hash) { Some(home) } else { self.find_stray(slot.strays, limit, hash) }
+    }
+
+    #[inline]
+    fn find_stray(&self, mut link: Link, limit: u16, hash: KeyHash) -> Option<usize> {
         while let Some(place) = (link as usize).checked_sub(1) {
-            let slot = &self.slots[place];
-            if slot.hash == hash && slot.limit == limit {
+            let slot = self.slot(place);
+            if slot.is(limit, hash) {
                 return Some(place);
             }
             link = slot.next;
@@ -104,108 +129,147 @@ impl<const KEYS: usize> KeyTable<KEYS> {
         None
     }
 
-    /// Gives a key that is not in the table a slot.
+    /// Gives a key that is not in the table a slot: its home, or else any that is free.
     pub(crate) fn insert(&mut self, limit: u16, hash: KeyHash, name: Name) -> Result<usize, Full> {
-        let place = if let Some(place) = (self.free as usize).checked_sub(1) {
-            self.free = self.slots[place].next;
-            place
-        } else if self.touched < KEYS {
-            self.touched += 1;
-            self.touched - 1
-        } else {
-            return Err(Full);
-        };
-        let (row, column) = Self::head(limit, hash);
-        let next = core::mem::replace(&mut self.heads[row][column], Self::link(place));
-        self.slots[place] = Slot { hash, limit, next, live: true, ..Slot::EMPTY };
-        self.names[place] = name;
+        let name = self.take_name(name)?;
+        let home = Self::home(limit, hash);
+        let mut next = 0;
+        let mut place = home;
+        if self.slot(home).is_live() {
+            place = self.spare_slot();
+            next = core::mem::replace(&mut self.slot_mut(home).strays, Self::link(place));
+        }
+        let slot = self.slot_mut(place);
+        *slot = Slot { hash, limit, name, next, strays: slot.strays, ..Slot::EMPTY };
         self.length += 1;
         Ok(place)
     }
 
     /// Forgets the key at `place` and gives back what it held, for the caller to release.
     pub(crate) fn remove(&mut self, place: usize) -> Slot {
-        let slot = self.slots[place];
-        let (row, column) = Self::head(slot.limit, slot.hash);
-        let this = Self::link(place);
-        if self.heads[row][column] == this {
-            self.heads[row][column] = slot.next;
-        } else {
-            let mut link = self.heads[row][column];
-            while let Some(before) = (link as usize).checked_sub(1) {
-                link = self.slots[before].next;
-                if link == this {
-                    self.slots[before].next = slot.next;
-                    break;
-                }
-            }
+        let slot = *self.slot(place);
+        let home = Self::home(slot.limit, slot.hash);
+        if home != place {
+            self.unlink(home, Self::link(place), slot.next);
         }
-        self.slots[place] = Slot { next: self.free, ..Slot::EMPTY };
-        self.free = this;
+        // The strays of a home are looked for there even when it holds no key.
+        let strays = self.slot(place).strays;
+        *self.slot_mut(place) = Slot { strays, ..Slot::EMPTY };
+        self.give_back_name(slot.name);
         self.length -= 1;
         slot
+    }
+
+    /// Takes a stray out of the list of its home.
+    fn unlink(&mut self, home: usize, stray: Link, next: Link) {
+        let mut link = self.slot(home).strays;
+        if link == stray {
+            self.slot_mut(home).strays = next;
+            return;
+        }
+        while let Some(before) = (link as usize).checked_sub(1) {
+            link = self.slot(before).next;
+            if link == stray {
+                self.slot_mut(before).next = next;
+                return;
+            }
+        }
+    }
+
+    /// The next slot without a key. Half of all slots have none, and the search goes on where it left off.
+    fn spare_slot(&mut self) -> usize {
+        loop {
+            let place = self.spare;
+            self.spare = (place + 1) % Self::SLOTS;
+            if !self.slot(place).is_live() {
+                return place;
+            }
+        }
+    }
+
+    fn take_name(&mut self, name: Name) -> Result<Link, Full> {
+        let place = if let Some(place) = (self.free_name as usize).checked_sub(1) {
+            self.free_name = self.free_names[place];
+            place
+        } else if self.touched_names < KEYS {
+            self.touched_names += 1;
+            self.touched_names - 1
+        } else {
+            return Err(Full);
+        };
+        self.names[place] = name;
+        Ok(Self::link(place))
+    }
+
+    fn give_back_name(&mut self, name: Link) {
+        if let Some(place) = (name as usize).checked_sub(1) {
+            self.free_names[place] = core::mem::replace(&mut self.free_name, name);
+        }
     }
 
     /// The next few slots that the sweep looks at, as places; the hand moves on behind them.
     pub(crate) fn sweep(&mut self) -> impl Iterator<Item = usize> + use<KEYS> {
         let from = self.hand;
-        self.hand = (from + SWEEP_SLOTS) % KEYS;
+        self.hand = (from + SWEEP_SLOTS) % Self::SLOTS;
         Self::places_from(from)
     }
 
     /// The slots that will be looked at by the sweep that comes after `sweeps` others.
     pub(crate) fn sweep_after(&self, sweeps: usize) -> impl Iterator<Item = usize> + use<KEYS> {
-        Self::places_from((self.hand + sweeps * SWEEP_SLOTS) % KEYS)
+        Self::places_from((self.hand + sweeps * SWEEP_SLOTS) % Self::SLOTS)
     }
 
     fn places_from(from: usize) -> impl Iterator<Item = usize> + use<KEYS> {
-        (from..from + SWEEP_SLOTS.min(KEYS)).map(|place| if place < KEYS { place } else { place % KEYS })
+        (from..from + SWEEP_SLOTS.min(Self::SLOTS)).map(|place| place % Self::SLOTS)
     }
 
     /// The slot at `place`, if it belongs to a key.
     pub(crate) fn live(&self, place: usize) -> Option<&Slot> {
-        self.slots.get(place).filter(|slot| slot.live)
+        self.slots.as_flattened().get(place).filter(|slot| slot.is_live())
     }
 
+    #[inline]
     pub(crate) fn slot(&self, place: usize) -> &Slot {
-        &self.slots[place]
+        &self.slots.as_flattened()[place]
     }
 
     #[inline]
     pub(crate) fn slot_mut(&mut self, place: usize) -> &mut Slot {
-        &mut self.slots[place]
+        &mut self.slots.as_flattened_mut()[place]
     }
 
-    pub(crate) fn name(&self, place: usize) -> &Name {
-        &self.names[place]
+    /// The name of the key at `place`.
+    pub(crate) fn name(&self, place: usize) -> Name {
+        let name = (self.slot(place).name as usize).checked_sub(1);
+        name.and_then(|name| self.names.get(name)).copied().unwrap_or_default()
     }
 
     /// The places of all keys.
     pub(crate) fn places(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..self.touched).filter(|&place| self.slots[place].live)
+        let slots = self.slots.as_flattened().iter().enumerate();
+        slots.filter(|(_, slot)| slot.is_live()).map(|(place, _)| place)
     }
 
-    /// The length of the longest chain.
+    /// The most slots that any key is looked for in.
     #[cfg(test)]
-    pub(crate) fn longest_chain(&self) -> usize {
-        let length = |mut link: Link| {
-            let mut length = 0;
+    pub(crate) fn longest_search(&self) -> usize {
+        let strays = |home: &Slot| {
+            let (mut link, mut count) = (home.strays, 0);
             while let Some(place) = (link as usize).checked_sub(1) {
-                link = self.slots[place].next;
-                length += 1;
+                link = self.slot(place).next;
+                count += 1;
             }
-            length
+            count
         };
-        self.heads.as_flattened().iter().map(|&head| length(head)).max().unwrap_or(0)
+        self.slots.as_flattened().iter().map(|home| 1 + strays(home)).max().unwrap_or(0)
     }
 
-    /// The head of the chain for a key: the upper bits of the hash, spread by the limit, scaled to the heads.
-    fn head(limit: u16, hash: KeyHash) -> (usize, usize) {
+    /// The home of a key: the upper bits of the hash, spread by the limit, scaled to the slots.
+    #[inline]
+    fn home(limit: u16, hash: KeyHash) -> usize {
         const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15; // 2^64 / golden ratio, odd
         let mixed = hash.0 ^ u64::from(limit).wrapping_mul(SPREAD);
-        let scaled = u128::from(mixed) * (2 * KEYS as u128);
-        let head = usize::try_from(scaled >> 64).unwrap_or(0);
-        (head / 2, head % 2)
+        usize::try_from((u128::from(mixed) * (Self::SLOTS as u128)) >> 64).unwrap_or(0)
     }
 
     fn link(place: usize) -> Link {
@@ -234,7 +298,7 @@ mod tests {
             }
             assert_eq!(table.insert(7, hash(512), Name::EMPTY), Err(Full));
             assert!((0..512).all(|key| table.find(7, hash(key)).is_some()));
-            assert!(table.longest_chain() <= 10, "seed {seed}: {}", table.longest_chain());
+            assert!(table.longest_search() <= 10, "seed {seed}: {}", table.longest_search());
         }
     }
 

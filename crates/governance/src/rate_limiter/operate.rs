@@ -359,7 +359,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     pub fn keys(&self) -> impl Iterator<Item = KeyView> + '_ {
         self.table.places().map(|place| {
             let slot = self.table.slot(place);
-            KeyView { limit: LimitId(slot.limit), name: *self.table.name(place), denied: slot.denied }
+            KeyView { limit: LimitId(slot.limit), name: self.table.name(place), denied: slot.denied }
         })
     }
 
@@ -399,7 +399,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         work(self, Owner::Limit(id));
         let mut count = usize::from(!wildcard);
         if wildcard {
-            for place in 0..KEYS {
+            for place in 0..super::KeyTable::<KEYS>::SLOTS {
                 if self.table.live(place).is_some_and(|slot| slot.limit == id.0) {
                     work(self, Owner::Slot(place));
                     count += 1;
@@ -413,7 +413,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         if self.registry.get(id).is_none_or(|entry| entry.stats.keys == 0) {
             return;
         }
-        for place in 0..KEYS {
+        for place in 0..super::KeyTable::<KEYS>::SLOTS {
             if self.table.live(place).is_some_and(|slot| slot.limit == id.0) {
                 self.forget_key(place);
             }
@@ -464,7 +464,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             Owner::Limit(id) => (id, None, 0),
             Owner::Slot(place) => {
                 let slot = self.table.slot(place);
-                (LimitId(slot.limit), Some(*self.table.name(place)), slot.denied)
+                (LimitId(slot.limit), Some(self.table.name(place)), slot.denied)
             }
         };
         let entry = self.registry.entry(id);

@@ -1,0 +1,73 @@
+//! One limit by itself, for a caller who knows which: what remains of a decision when nothing has to be matched.
+
+use super::{Access, Judged, LimitError, LimitId, Match, Place, RateLimiter};
+use crate::decision::{Decision, Reason, Verdict};
+use crate::scope::{KeyHash, KeyName};
+use crate::time::{Nanos, Now};
+
+impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
+    /// Decides a cost by one limit alone, and charges it if it fits. A wildcard limit needs the key whose bucket
+    /// it is, an exact limit has one bucket and takes none. A limit that is disabled allows.
+    ///
+    /// ```
+    /// use governance::rate_limiter::RateLimiter;
+    /// use governance::scope::{KeyName, Kind, Scope};
+    /// use governance::time::Now;
+    ///
+    /// let mut limiter = RateLimiter::<16, 16>::new();
+    /// let limit = limiter.add_token_bucket(Scope::parse("user:*").unwrap(), 1, "1/s".parse().unwrap()).unwrap();
+    /// let ada = KeyName::parse(Kind::User, "ada").unwrap();
+    /// assert!(limiter.decide_by(Now::default(), limit, Some(ada), 1).unwrap().is_allowed());
+    /// assert!(!limiter.decide_by(Now::default(), limit, Some(ada), 1).unwrap().is_allowed());
+    /// ```
+    ///
+    /// # Errors
+    /// [`LimitError::UnknownLimit`], [`LimitError::KeyNeeded`] or [`LimitError::NoKeys`]; nothing is charged then.
+    #[inline]
+    pub fn decide_by(
+        &mut self,
+        now: Now,
+        id: LimitId,
+        key: Option<KeyName<'_>>,
+        cost: u64,
+    ) -> Result<Decision, LimitError> {
+        let now = self.monotonic(now);
+        let entry = self.registry.get(id).ok_or(LimitError::UnknownLimit)?;
+        if !entry.is_enabled() {
+            return Ok(Decision {
+                verdict: Verdict::Allow,
+                reason: Reason::NoLimit,
+                limit: None,
+                retry: None,
+            });
+        }
+        let (kind, is_wildcard) = (entry.spec.scope.kind, entry.is_wildcard());
+        self.forget_matches();
+        let matched = match (is_wildcard, key) {
+            (true, Some(key)) => {
+                let hash = self.hash(kind, key);
+                Match { limit: id.0, place: self.place(now, id, hash, &key, Access::Charge), hash }
+            }
+            (false, None) => Match { limit: id.0, place: Place::Limit, hash: KeyHash(0) },
+            (true, None) => return Err(LimitError::KeyNeeded),
+            (false, Some(_)) => return Err(LimitError::NoKeys),
+        };
+        Ok(match self.assess(now, matched, cost) {
+            Ok(turn) => {
+                self.registry.entry_mut(id).stats.allowed += 1;
+                let Judged { terms, bucket, log } = self.settled(now, matched);
+                if cost > 0 {
+                    terms.charge(bucket, cost, log);
+                }
+                let limit = Some(Judged { terms, bucket, log }.standing(matched));
+                let verdict = if turn == Nanos::ZERO { Verdict::Allow } else { Verdict::Delay(turn) };
+                Decision { verdict, reason: Reason::WithinLimits, limit, retry: None }
+            }
+            Err((reason, wait)) => {
+                self.count_refusal(matched, reason);
+                let limit = Some(self.settled(now, matched).standing(matched));
+                Decision { verdict: Verdict::Deny, reason, limit, retry: Some(wait) }
+            }
+        })
+    }
+}
