@@ -99,7 +99,7 @@ impl Routes {
         if prefix.bytes().any(|byte| byte.is_ascii_control()) {
             return Err(RouteError::ControlCharacter);
         }
-        NameRef::new(group).map_err(RouteError::Group)?;
+        NameRef::printable(group).map_err(RouteError::Group)?;
         let group = Name::new(group).map_err(|_| RouteError::Group(ScopeError::EmptyName))?;
         let prefix = Text::new(prefix.trim_end_matches('/')).map_err(|_| RouteError::LongPrefix)?;
         let Err(place) = self.as_slice().binary_search_by(|route| route.prefix.as_str().cmp(prefix.as_str()))

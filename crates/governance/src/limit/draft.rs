@@ -214,7 +214,7 @@ fn fields_of(algorithm: &str) -> (bool, bool, bool) {
 }
 
 fn limit_name(name: &str) -> Result<LimitName, Problem> {
-    crate::scope::NameRef::new(name).map_err(Problem::Name)?;
+    crate::scope::NameRef::printable(name).map_err(Problem::Name)?;
     LimitName::new(name).map_err(|_| Problem::Name(ScopeError::LongName { bytes: name.len() }))
 }
 
