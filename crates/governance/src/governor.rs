@@ -1,7 +1,7 @@
 //! One way through for every request: the stages in their order, the decision, the counters.
 //!
 //! A stage is checked before anything is taken, and every stage is taken from only when all have agreed. Today there
-//! is one, the rate limits; another one adds its check to [`Governor::admit`] between theirs and the charge.
+//! is one, the rate limits; another one adds its check to `Governor::decide` between theirs and the charge.
 
 use crate::config::{Config, Identity};
 use crate::decision::{Decision, Reason, Verdict};
