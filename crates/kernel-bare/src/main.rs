@@ -2,7 +2,7 @@
 #![no_std]
 #![no_main]
 
-use core::fmt::Write;
+use core::fmt::{self, Write};
 
 use governance::scope::HashSecret;
 use kernel_bare::boot::BootInfo;
@@ -27,8 +27,14 @@ const COMMANDS_OPTION: &str = "opt/weir/commands";
 fn kernel_main(boot: &'static BootInfo) -> ! {
     let mut machine = kernel_bare::init(boot);
     let mut session = Session::new();
-    if option(&mut machine, TERM_OPTION) == Some("dumb") {
-        session.set_term(Term::Dumb);
+    match option(&mut machine, TERM_OPTION) {
+        Ok(Some("dumb")) => session.set_term(Term::Dumb),
+        Ok(_) => {}
+        // Any terminal shows plain text.
+        Err(error) => {
+            complain(&mut machine, TERM_OPTION, error);
+            session.set_term(Term::Dumb);
+        }
     }
     {
         let mut engine = ENGINE.lock();
@@ -37,8 +43,13 @@ fn kernel_main(boot: &'static BootInfo) -> ! {
         session.start(clock::since_power_on(), &mut machine, &mut engine);
     }
     match option(&mut machine, COMMANDS_OPTION) {
-        Some(commands) => run_and_power_off(commands, machine, session),
-        None => serve_console(machine, session),
+        Ok(Some(commands)) => run_and_power_off(commands, machine, session),
+        Ok(None) => serve_console(machine, session),
+        // Whoever gives commands does not type: a prompt would wait for ever.
+        Err(error) => {
+            complain(&mut machine, COMMANDS_OPTION, error);
+            machine.power_off(ExitCode::Failure)
+        }
     }
 }
 
@@ -70,18 +81,33 @@ fn serve_console(mut machine: Machine, mut session: Session) -> ! {
     }
 }
 
-/// The text of an option from the firmware; none if it is not given. One that cannot be read is noted in the log
-/// and on the console.
-fn option(machine: &mut Machine, name: &str) -> Option<&'static str> {
-    let problem = match machine.option(name) {
-        Ok(bytes) => match core::str::from_utf8(bytes) {
-            Ok(text) => return Some(text),
-            Err(_) => "it is not UTF-8",
-        },
-        Err(FwCfgError::NotFound | FwCfgError::NoDevice) => return None,
-        Err(_) => "it does not fit",
-    };
-    log!("WARNING: option {name} is not used: {problem}");
-    let _ = writeln!(machine, "error: option {name} is not used: {problem}");
-    None
+/// Why an option that the firmware has cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OptionError {
+    Unreadable(FwCfgError),
+    NotText,
+}
+
+impl fmt::Display for OptionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(error) => error.fmt(f),
+            Self::NotText => f.write_str("it is not UTF-8"),
+        }
+    }
+}
+
+/// The text of an option from the firmware; none if it is not given.
+fn option(machine: &mut Machine, name: &str) -> Result<Option<&'static str>, OptionError> {
+    match machine.option(name) {
+        Ok(bytes) => core::str::from_utf8(bytes).map(Some).map_err(|_| OptionError::NotText),
+        Err(FwCfgError::NotFound | FwCfgError::NoDevice) => Ok(None),
+        Err(error) => Err(OptionError::Unreadable(error)),
+    }
+}
+
+/// Says on the console and in the log why an option is not used.
+fn complain(machine: &mut Machine, name: &str, error: OptionError) {
+    log!("WARNING: option {name} is not used: {error}");
+    let _ = writeln!(machine, "error: option {name} is not used: {error}");
 }

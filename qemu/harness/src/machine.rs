@@ -10,6 +10,10 @@ use crate::scratch::Scratch;
 /// How much memory a machine has unless told otherwise, in MiB.
 pub const MEMORY_MB: u32 = 64;
 
+/// The most that start-up commands may have together, each with its line end, in bytes: the kernel has 64 KiB for all
+/// its options, of which this leaves the others a little.
+pub const MAX_COMMANDS_BYTES: usize = 64 * 1024 - 64;
+
 /// QEMU's machine types on which the kernel runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Board {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use harness::files;
 use harness::guest::Guest;
 use harness::kernel;
-use harness::machine::{Board, Exit, Machine, Reset};
+use harness::machine::{Board, Exit, MAX_COMMANDS_BYTES, Machine, Reset};
 
 fn machine() -> Machine {
     let ramdisk = files::collect(None, &[]).expect("the shipped files");
@@ -94,6 +94,24 @@ fn start_up_commands_run_in_order_and_stop_at_the_first_failure() {
     let (exit, output) = run(&["version", "no-such-command", "uptime"]);
     assert_eq!(exit, Exit::CommandFailed, "{output}");
     assert!(!output.contains("weir> uptime"), "{output}");
+}
+
+#[test]
+fn start_up_commands_fill_their_room_and_more_is_an_error_that_ends_the_machine() {
+    let run = |bytes: usize| {
+        // One long line that is no command, of so many bytes with the line end that nothing follows.
+        let commands = vec!["version".to_owned(), "x".repeat(bytes - "version\n".len() - 1)];
+        let mut guest = Guest::start(&Machine { commands, ..machine() }).expect("QEMU starts");
+        guest.wait().unwrap_or_else(|error| panic!("{error}"))
+    };
+    let (exit, output) = run(MAX_COMMANDS_BYTES);
+    assert_eq!(exit, Exit::CommandFailed, "{output}");
+    assert!(output.contains("weir> version\n"), "{output}");
+
+    let (exit, output) = run(MAX_COMMANDS_BYTES + 512);
+    assert_eq!(exit, Exit::CommandFailed, "{output}");
+    assert!(output.contains("error: option opt/weir/commands is not used: "), "{output}");
+    assert!(!output.contains("weir> "), "{output}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
-use harness::machine::Board;
+use harness::machine::{Board, MAX_COMMANDS_BYTES};
 
 /// The least and most memory a machine can be asked to have, in MiB.
 pub(crate) const MEMORY_MB_ALLOWED: core::ops::RangeInclusive<u32> = 8..=3072;
@@ -33,6 +33,8 @@ pub(crate) enum OptionError {
     Machine(String),
     /// A command that is empty, or has a line end in it, or is not text.
     Command(String),
+    /// All commands have this many bytes together, each with its line end, which is too many.
+    Commands(usize),
 }
 
 impl fmt::Display for OptionError {
@@ -50,6 +52,12 @@ impl fmt::Display for OptionError {
                 write!(
                     f,
                     "--exec {value:?}: expected one line of text; give --exec again for another command"
+                )
+            }
+            Self::Commands(bytes) => {
+                write!(
+                    f,
+                    "--exec: the commands have {bytes} bytes together, expected at most {MAX_COMMANDS_BYTES}"
                 )
             }
         }
@@ -77,6 +85,10 @@ impl Options {
                 Some("--check") if attached.is_none() => options.check = true,
                 _ => return Err(OptionError::Unknown(lossy(&argument))),
             }
+        }
+        let commands_bytes = options.commands.iter().map(|command| command.len() + 1).sum();
+        if commands_bytes > MAX_COMMANDS_BYTES {
+            return Err(OptionError::Commands(commands_bytes));
         }
         Ok(Self { memory_mb, board: board.unwrap_or_default(), ..options })
     }
@@ -166,5 +178,13 @@ mod tests {
             let error = parse(arguments).expect_err(&format!("{arguments:?}"));
             assert_eq!(error.to_string().lines().count(), 1, "{error}");
         }
+    }
+
+    #[test]
+    fn commands_are_bounded_together() {
+        let half = "x".repeat(MAX_COMMANDS_BYTES / 2 - 1);
+        assert!(parse(&["--exec", &half, "--exec", &half]).is_ok());
+        let error = parse(&["--exec", &half, "--exec", &half, "--exec", "y"]);
+        assert_eq!(error, Err(OptionError::Commands(MAX_COMMANDS_BYTES + 2)));
     }
 }
