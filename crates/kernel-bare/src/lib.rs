@@ -25,7 +25,7 @@ pub mod rtc;
 pub mod serial;
 pub mod sync;
 
-pub use machine::{Machine, OPTIONS_BYTES};
+pub use machine::{Machine, OPTIONS_BYTES, Warning};
 
 use boot::BootInfo;
 use governance::time::WallTime;
@@ -76,7 +76,16 @@ pub fn init(boot: &'static BootInfo) -> Machine {
     x86_64::instructions::interrupts::enable();
 
     note(boot, rates, wall_now, secret.quality);
-    Machine::new(Parts { boot, console, wall_at_boot, secret, options })
+    let lacks = [
+        (Warning::AssumedClock, rates.reference == clock::Reference::AssumedTimer),
+        (Warning::NoWallClock, wall_now.is_none()),
+        (Warning::GuessableSecret, secret.quality == entropy::Quality::Guessable),
+    ];
+    let warnings = lacks.map(|(warning, applies)| applies.then_some(warning));
+    for warning in warnings.iter().flatten() {
+        log!("WARNING: {warning}");
+    }
+    Machine::new(Parts { boot, console, wall_at_boot, secret, options, warnings })
 }
 
 /// Writes to the log what the start-up found.
@@ -96,18 +105,11 @@ fn note(boot: &BootInfo, rates: clock::Rates, wall: Option<WallTime>, quality: e
         rates.timer_hz,
         rates.spread_ppm
     );
-    if rates.reference == clock::Reference::AssumedTimer {
-        log!("WARNING: no interval timer; the clock assumes that the APIC timer runs at 1 GHz");
+    if let Some(wall) = wall {
+        log!("wall clock {wall}");
     }
-    match wall {
-        Some(wall) => log!("wall clock {wall}"),
-        None => log!("WARNING: no battery-backed clock; the wall clock is unset and counts from 1970"),
-    }
-    match quality {
-        entropy::Quality::Random => log!("hash secret from the processor's random number generator"),
-        entropy::Quality::Guessable => {
-            log!("WARNING: no random number generator; the hash secret can be guessed");
-        }
+    if quality == entropy::Quality::Random {
+        log!("hash secret from the processor's random number generator");
     }
 }
 

@@ -22,6 +22,27 @@ pub const OPTIONS_BYTES: usize = 64 * 1024;
 
 static BRAND: SetOnce<heapless::String<{ cpu::MAX_BRAND }>> = SetOnce::new();
 
+/// What a machine can lack that weakens what Weir promises. It has to be said loudly: in the log, and on the console.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Warning {
+    /// The clock was measured against a timer whose rate is not known.
+    AssumedClock,
+    /// Nothing tells the time of day.
+    NoWallClock,
+    /// The secret under which keys are hashed comes from clocks only.
+    GuessableSecret,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AssumedClock => "no interval timer; the clock assumes that the APIC timer runs at 1 GHz",
+            Self::NoWallClock => "no battery-backed clock; the wall clock is unset and counts from 1970",
+            Self::GuessableSecret => "no random number generator; the hash secret can be guessed",
+        })
+    }
+}
+
 /// The machine. There is one, made by [`crate::init`].
 pub struct Machine {
     boot: &'static BootInfo,
@@ -32,7 +53,11 @@ pub struct Machine {
     processor: &'static str,
     /// What is left of the room for firmware configuration files.
     options: &'static mut [u8],
+    warnings: Warnings,
 }
+
+/// Each warning that applies, once.
+pub(crate) type Warnings = [Option<Warning>; 3];
 
 /// What [`crate::init`] found out for the [`Machine`].
 pub(crate) struct Parts {
@@ -41,12 +66,14 @@ pub(crate) struct Parts {
     pub(crate) wall_at_boot: Option<WallTime>,
     pub(crate) secret: Secret,
     pub(crate) options: &'static mut [u8],
+    pub(crate) warnings: Warnings,
 }
 
 impl Machine {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { boot, console, wall_at_boot, secret, options } = parts;
-        Self { boot, console, wall_at_boot, secret, processor: BRAND.set(cpu::brand()), options }
+        let Parts { boot, console, wall_at_boot, secret, options, warnings } = parts;
+        let processor = BRAND.set(cpu::brand());
+        Self { boot, console, wall_at_boot, secret, processor, options, warnings }
     }
 
     /// What the boot path told.
@@ -59,6 +86,11 @@ impl Machine {
     #[must_use]
     pub fn secret(&self) -> Secret {
         self.secret
+    }
+
+    /// What the machine lacks.
+    pub fn warnings(&self) -> impl Iterator<Item = Warning> + use<> {
+        self.warnings.into_iter().flatten()
     }
 
     /// The oldest byte of input, if one waits.

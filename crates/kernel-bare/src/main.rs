@@ -27,6 +27,9 @@ const COMMANDS_OPTION: &str = "opt/weir/commands";
 fn kernel_main(boot: &'static BootInfo) -> ! {
     let mut machine = kernel_bare::init(boot);
     let mut session = Session::new();
+    for warning in machine.warnings() {
+        let _ = writeln!(machine, "WARNING: {warning}");
+    }
     match option(&mut machine, TERM_OPTION) {
         Ok(Some("dumb")) => session.set_term(Term::Dumb),
         Ok(_) => {}

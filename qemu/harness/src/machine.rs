@@ -70,6 +70,17 @@ pub enum Reset {
     Exit,
 }
 
+/// A part that a machine can be built without, to see how the kernel gets along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The processor's random number generator.
+    RandomGenerator,
+    /// The programmable interval timer.
+    IntervalTimer,
+    /// The battery-backed clock; only the microvm can be without.
+    BatteryClock,
+}
+
 /// A machine that is still switched off.
 #[derive(Clone, Debug)]
 pub struct Machine {
@@ -87,6 +98,8 @@ pub struct Machine {
     pub term: Term,
     /// What a reset does.
     pub reset: Reset,
+    /// What the machine is built without.
+    pub without: Vec<Part>,
 }
 
 impl Machine {
@@ -101,6 +114,7 @@ impl Machine {
             commands: Vec::new(),
             term: Term::default(),
             reset: Reset::default(),
+            without: Vec::new(),
         }
     }
 
@@ -110,12 +124,20 @@ impl Machine {
     /// `/dev/kvm` opens, for it opens on hosts where it is far slower.
     fn command(&self, line: Line, scratch: &Scratch) -> io::Result<Command> {
         let mut command = emulator();
-        command.args(["-nodefaults", "-no-user-config", "-display", "none", "-M", self.board.name()]);
+        let (mut board, mut processor) = (self.board.name().to_owned(), "max".to_owned());
+        for part in &self.without {
+            match part {
+                Part::RandomGenerator => processor.push_str(",rdrand=off"),
+                Part::IntervalTimer => board.push_str(",pit=off"),
+                Part::BatteryClock => board.push_str(",rtc=off"),
+            }
+        }
+        command.args(["-nodefaults", "-no-user-config", "-display", "none", "-M", &board]);
         command.args([
             "-accel",
             if env::var_os("QEMU_ACCEL").is_some_and(|it| it == "kvm") { "kvm" } else { "tcg" },
         ]);
-        command.args(["-cpu", "max", "-m", &format!("{}M", self.memory_mb)]);
+        command.args(["-cpu", &processor, "-m", &format!("{}M", self.memory_mb)]);
         command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]);
         match line {
             // `signal=off` sends Ctrl-C to the guest instead of killing QEMU.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use harness::files;
 use harness::guest::Guest;
 use harness::kernel;
-use harness::machine::{Board, Exit, MAX_COMMANDS_BYTES, Machine, Reset};
+use harness::machine::{Board, Exit, MAX_COMMANDS_BYTES, Machine, Part, Reset};
 
 fn machine() -> Machine {
     let ramdisk = files::collect(None, &[]).expect("the shipped files");
@@ -62,6 +62,22 @@ fn a_damaged_ramdisk_is_reported_and_survived() {
     ] {
         let banner = boots(&Machine { ramdisk: Some(bytes), ..machine() });
         assert!(banner.contains("ramdisk"), "{what} is not reported: {banner}");
+    }
+}
+
+#[test]
+fn what_a_machine_lacks_is_said_before_the_banner() {
+    let microvm = Machine { board: Board::Microvm, ..machine() };
+    assert!(!boots(&microvm).contains("WARNING"), "a whole machine has nothing to warn of");
+    for (part, words) in [
+        (Part::RandomGenerator, "WARNING: no random number generator; "),
+        (Part::IntervalTimer, "WARNING: no interval timer; "),
+        (Part::BatteryClock, "WARNING: no battery-backed clock; "),
+    ] {
+        let output = boots(&Machine { without: vec![part], ..microvm.clone() });
+        let warning = output.find(words).unwrap_or_else(|| panic!("{part:?}: {output}"));
+        assert_eq!(output.matches("WARNING").count(), 1, "{output}");
+        assert!(warning < output.find("ready").expect("the banner"), "{output}");
     }
 }
 
