@@ -20,6 +20,9 @@ const WINDOWS: usize = 3;
 /// The local APIC's timer under QEMU without hardware acceleration, by construction.
 const EMULATED_TIMER_HZ: u64 = 1_000_000_000;
 
+/// No counter of a processor runs faster than this.
+const MAX_HZ: u64 = 1_000_000_000_000;
+
 /// Measured rates, and where they came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rates {
@@ -151,13 +154,28 @@ fn measure() -> Rates {
         Reference::Pit => (PIT_HZ, u64::from(WINDOW_PIT_TICKS)),
         Reference::AssumedTimer => (EMULATED_TIMER_HZ, window.timer.max(1)),
     };
-    // Below 1 MHz nothing was measured; the clock then runs, but says nothing true.
     Rates {
-        counter_hz: (window.counter * hz / ticks).max(1_000_000),
-        timer_hz: (window.timer * hz / ticks).max(1_000_000),
-        spread_ppm: (longest.max(window.counter) - window.counter) * 1_000_000 / window.counter,
+        counter_hz: rate(window.counter, hz, ticks),
+        timer_hz: rate(window.timer, hz, ticks),
+        spread_ppm: spread_ppm(window.counter, longest),
         reference,
     }
+}
+
+/// The rate in Hz of a counter that went `counted` steps while one of `reference_hz` went `reference_ticks`, which
+/// is not 0. It stays within what [`Scale`] can express: beyond, nothing was measured; the clock then runs, but says
+/// nothing true.
+#[must_use]
+pub fn rate(counted: u64, reference_hz: u64, reference_ticks: u64) -> u64 {
+    let hz = u128::from(counted) * u128::from(reference_hz) / u128::from(reference_ticks);
+    u64::try_from(hz).unwrap_or(u64::MAX).clamp(1_000_000, MAX_HZ)
+}
+
+/// How much longer than `shortest` the length `longest` is, in parts per million.
+#[must_use]
+pub fn spread_ppm(shortest: u64, longest: u64) -> u64 {
+    let ppm = u128::from(longest.saturating_sub(shortest)) * 1_000_000 / u128::from(shortest.max(1));
+    u64::try_from(ppm).unwrap_or(u64::MAX)
 }
 
 /// Waits until the PIT has counted `length`, scaled to exactly that; `None` if it does not count.
@@ -170,8 +188,8 @@ fn pit_window(length: u16) -> Option<Window> {
         let elapsed = start.wrapping_sub(read_pit());
         if elapsed >= length {
             let timer = u64::from(timer_before.wrapping_sub(apic::timer_remaining()));
-            let counter = cpu::ticks() - counter_before;
-            let scaled = |ticks: u64| ticks * u64::from(length) / u64::from(elapsed);
+            let counter = cpu::ticks().saturating_sub(counter_before);
+            let scaled = |ticks: u64| ticks.saturating_mul(u64::from(length)) / u64::from(elapsed);
             return Some(Window { counter: scaled(counter), timer: scaled(timer) });
         }
     }
@@ -184,7 +202,7 @@ fn timer_window() -> Window {
     let timer_before = apic::timer_remaining();
     loop {
         let timer = u64::from(timer_before.wrapping_sub(apic::timer_remaining()));
-        let counter = cpu::ticks() - counter_before;
+        let counter = cpu::ticks().saturating_sub(counter_before);
         // The second condition ends the wait where not even this timer counts.
         if timer >= EMULATED_TIMER_HZ / 100 || counter > 1 << 30 {
             return Window { counter, timer };

@@ -23,6 +23,7 @@ fn kernel_main(boot: &'static BootInfo) -> ! {
             memory_regions_do_not_overlap,
             clock_never_goes_back,
             clock_scale_is_exact_at_the_far_end,
+            rates_survive_any_measurement,
             timer_wakes_the_idle_loop_once,
             idle_does_not_wake_early,
             clock_registers_decode,
@@ -81,6 +82,19 @@ fn clock_scale_is_exact_at_the_far_end(_: &mut Machine) {
         assert!(exact - scaled <= exact / 1_000_000_000 + 1, "{ticks}: {scaled} for {exact}");
     }
     assert_eq!(Scale::new(NANOS_PER_SECOND, 1_000_000).apply(u64::MAX), u64::MAX);
+}
+
+fn rates_survive_any_measurement(_: &mut Machine) {
+    assert_eq!(clock::rate(26_000_000, 1_000_000_000, 10_000_000), 2_600_000_000);
+    for (counted, ticks) in [(0, 1), (1, u64::MAX), (1 << 40, 1), (u64::MAX, 1), (u64::MAX, u64::MAX)] {
+        let hz = clock::rate(counted, 1_000_000_000, ticks);
+        // Both scales of the clock can be made of it.
+        let _ = (Scale::new(NANOS_PER_SECOND, hz), Scale::new(hz, NANOS_PER_SECOND));
+    }
+    assert_eq!(clock::spread_ppm(1_000_000, 1_000_250), 250);
+    assert_eq!(clock::spread_ppm(5, 4), 0);
+    assert_eq!(clock::spread_ppm(0, 0), 0);
+    assert_eq!(clock::spread_ppm(0, u64::MAX), u64::MAX);
 }
 
 fn timer_wakes_the_idle_loop_once(machine: &mut Machine) {
