@@ -1,7 +1,7 @@
 //! What is configured: limits, routes and identity, checked together and applied at once.
 
 use crate::limit::{LimitSpec, Quoted};
-use crate::rate_limiter::{LIMITS_MAX, LimitClass, LimitError};
+use crate::rate_limiter::{LIMITS_MAX, LimitClass, LimitError, check_fit};
 use crate::routes::Routes;
 use crate::scope::{NAME_BYTES_MAX, NameRef, ScopeError};
 use crate::text::Text;
@@ -172,18 +172,8 @@ impl Config {
     /// A configuration without anything in it.
     #[must_use]
     pub const fn new() -> Self {
-        const EMPTY: LimitSpec = LimitSpec {
-            name: Text::EMPTY,
-            scope: crate::scope::Scope {
-                kind: crate::scope::Kind::Service,
-                pattern: crate::scope::Pattern::Any,
-            },
-            algorithm: crate::limit::RateLimitAlgorithm::Unlimited,
-            unit: crate::request::Unit::Requests,
-            state: crate::limit::LimitState::Enabled,
-        };
         Self {
-            limits: [EMPTY; LIMITS_MAX],
+            limits: [LimitSpec::EMPTY; LIMITS_MAX],
             length: 0,
             routes: Routes::new(),
             identity: Identity {
@@ -212,15 +202,8 @@ impl Config {
     /// # Errors
     /// [`LimitError::OutOfRange`], [`LimitError::DuplicateName`] or [`LimitError::Full`].
     pub fn add_limit(&mut self, spec: &LimitSpec) -> Result<(), LimitError> {
-        spec.check().map_err(LimitError::OutOfRange)?;
-        if self.limits().iter().any(|other| other.name == spec.name) {
-            return Err(LimitError::DuplicateName);
-        }
+        check_fit(spec, self.limits().iter())?;
         let class = LimitClass::of(spec.scope.kind);
-        let of_class = self.limits().iter().filter(|other| LimitClass::of(other.scope.kind) == class).count();
-        if of_class >= class.capacity() {
-            return Err(LimitError::Full { class });
-        }
         let place = self.limits.get_mut(self.length).ok_or(LimitError::Full { class })?;
         *place = *spec;
         self.length += 1;

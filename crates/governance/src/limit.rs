@@ -7,7 +7,7 @@ mod draft;
 mod error;
 
 use crate::request::Unit;
-use crate::scope::{NAME_BYTES_MAX, Scope, ScopeError};
+use crate::scope::{Kind, NAME_BYTES_MAX, Pattern, Scope, ScopeError};
 use crate::text::Text;
 use crate::time::Nanos;
 use crate::units::Rate;
@@ -170,6 +170,15 @@ pub enum LimitState {
 }
 
 impl LimitSpec {
+    /// All-zero: what fills a place where no limit is. It has no name, so that [`LimitSpec::check`] refuses it.
+    pub(crate) const EMPTY: Self = Self {
+        name: Text::EMPTY,
+        scope: Scope { kind: Kind::Service, pattern: Pattern::Any },
+        algorithm: RateLimitAlgorithm::Unlimited,
+        unit: Unit::Requests,
+        state: LimitState::Enabled,
+    };
+
     /// A spec named after its scope and unit.
     ///
     /// # Errors

@@ -3,12 +3,13 @@
 //! [`RateLimiter`] holds the configured limits, the table of keyed buckets, and the pool behind exact windows, all
 //! in fixed arrays. [`RateLimiter::check`] finds the limits that match a [`Subject`] and tells whether all have
 //! room; [`RateLimiter::charge`] then takes. The arithmetic of the algorithms is in `bucket`, the keyed table in
-//! `key_table`, what operators do to limits and buckets in `operate`.
+//! `key_table`, what operators do to limits in `configure` and to buckets in `operate`.
 //!
 //! Sources: token bucket and GCRA in scaled integers (ITU-T I.371), the two-window counter (Cloudflare, "How
 //! we built rate limiting capable of scaling to millions of domains").
 
 mod bucket;
+mod configure;
 mod denials;
 mod key_table;
 mod log_pool;
@@ -21,6 +22,7 @@ mod tests;
 
 pub use denials::DeniedKey;
 pub use operate::{BucketView, KeyView};
+pub(crate) use registry::check_fit;
 pub use registry::{LIMITS_MAX, LimitClass, OTHER_LIMITS_MAX, SERVICE_LIMITS_MAX, USER_LIMITS_MAX};
 pub use requests::{RateLimitRequest, RateLimitResponse};
 
@@ -72,6 +74,8 @@ pub enum LimitError {
     GrantsFull,
     /// The extra amount, or the time that it is for, is zero, or the sum is out of range.
     BadGrant,
+    /// The log of exact windows cannot take another entry, and what was used could not be noted.
+    LogFull,
     /// Scope and unit of a limit cannot be changed.
     FixedField,
     /// A value of the limit is out of range.
@@ -100,6 +104,9 @@ impl fmt::Display for LimitError {
                 write!(f, "{GRANTS_MAX} grants of extra capacity are running, and no more fit")
             }
             Self::BadGrant => f.write_str("the extra amount or its duration is zero or out of range"),
+            Self::LogFull => f.write_str(
+                "the log of exact windows is full and cannot note what is used; reset buckets of sliding logs or wait",
+            ),
             Self::FixedField => {
                 f.write_str("scope and unit cannot be changed; remove the limit and add another")
             }

@@ -274,15 +274,8 @@ impl Terms<'_> {
         }
     }
 
-    /// Whether the log of an exact window can note a charge now. Other algorithms always can.
-    pub(crate) fn can_note<const LOG: usize>(&self, bucket: &Bucket, log: &LogPool<LOG>) -> bool {
-        match bucket {
-            Bucket::Log(entries) => log.has_room(entries, self.note_time(entries, log)),
-            _ => true,
-        }
-    }
-
-    /// Like [`Terms::can_note`], and keeps the entry for a charge that comes once every limit has agreed.
+    /// Whether the log of an exact window can note a charge now, and keeps the entry for one that comes once every
+    /// limit has agreed. Other algorithms always can.
     #[inline]
     pub(crate) fn promise_note<const LOG: usize>(&self, bucket: &Bucket, log: &mut LogPool<LOG>) -> bool {
         match bucket {
@@ -336,6 +329,26 @@ impl Terms<'_> {
             }
             Bucket::Log(entries) => log.subtract(entries, amount),
             Bucket::Untouched => {}
+        }
+    }
+
+    /// How many whole units are left in the settled bucket.
+    pub(crate) fn left(&self, bucket: &Bucket) -> u64 {
+        let left = self.room(bucket).map_or(0, |room| room.credit / u128::from(room.per_unit.max(1)));
+        u64::try_from(left).unwrap_or(u64::MAX)
+    }
+
+    /// Takes all that is left in the settled bucket. The caller has made sure that it can be noted.
+    pub(crate) fn drain<const LOG: usize>(&self, bucket: &mut Bucket, log: &mut LogPool<LOG>) {
+        let Some(room) = self.room(bucket) else { return };
+        if let Bucket::Level { debt, .. } = bucket {
+            // The fraction of a unit goes too; what is owed beyond the cap stays.
+            *debt = debt.get().max(room.cap).into();
+        } else {
+            let left = self.left(bucket);
+            if left > 0 {
+                self.charge_other(bucket, left, log);
+            }
         }
     }
 
@@ -555,7 +568,8 @@ impl Terms<'_> {
         u64::try_from(used).unwrap_or(u64::MAX)
     }
 
-    /// A bucket in which `used` units are used now. For a bucket, what is above its capacity is forgiven.
+    /// A bucket in which `used` units are used now. For a bucket, what is above its capacity is forgiven. The caller
+    /// has made sure that an exact window can note them.
     pub(crate) fn with_used<const LOG: usize>(&self, used: u64, log: &mut LogPool<LOG>) -> Bucket {
         let mut bucket = Bucket::Untouched;
         self.settle(&mut bucket, log);
@@ -567,9 +581,9 @@ impl Terms<'_> {
                 *debt = (u128::from(used.min(capacity)) * u128::from(period)).into();
             }
             Bucket::Window { current, .. } => *current = used,
-            // With the pool exhausted the use cannot be noted, and the next request is refused for that reason.
             Bucket::Log(entries) if used > 0 => {
-                let _ = log.push(entries, self.now.instant.0, used);
+                let noted = log.push(entries, self.now.instant.0, used);
+                assert!(noted.is_ok(), "an entry was promised to a changed limit and is gone");
             }
             Bucket::Log(_) | Bucket::Untouched => {}
         }

@@ -63,13 +63,9 @@ impl<const ENTRIES: usize> LogPool<ENTRIES> {
         self.in_use
     }
 
-    /// Whether `log` can take an amount at `at`: into its last entry, or into one from the pool.
-    pub(crate) fn has_room(&self, log: &Log, at: u64) -> bool {
-        self.in_use < ENTRIES || self.entry(log.tail).is_some_and(|tail| tail.at == at)
-    }
-
-    /// Keeps room for an amount that `log` will take at `at`, as long as other limits of the request are still
-    /// asked. Without this, two exact windows could count on the same last entry.
+    /// Whether `log` can take an amount at `at`, into its last entry or into one from the pool; and keeps that one for
+    /// it as long as other limits of the request are still asked. Without this, two exact windows could count on the
+    /// same last entry.
     pub(crate) fn promise(&mut self, log: &Log, at: u64) -> bool {
         if self.entry(log.tail).is_some_and(|tail| tail.at == at) {
             return true;
@@ -205,8 +201,8 @@ mod tests {
             pool.push(&mut first, at, 1).unwrap();
         }
         assert_eq!(pool.push(&mut second, 3, 1), Err(PoolExhausted));
-        assert!(!pool.has_room(&second, 3));
-        assert!(pool.has_room(&first, 3), "the same time shares an entry");
+        assert!(!pool.promise(&second, 3));
+        assert!(pool.promise(&first, 3), "the same time shares an entry");
         pool.push(&mut first, 3, 5).unwrap();
         assert_eq!((first.sum(), pool.in_use()), (8, 3));
         pool.expire(&mut first, 2);
@@ -231,7 +227,8 @@ mod tests {
                     0..=4 => {
                         let used: usize = pool.in_use();
                         let same_time = queue.back().is_some_and(|back| back.0 == now);
-                        assert_eq!(pool.has_room(log, now), used < 8 || same_time);
+                        assert_eq!(pool.promise(log, now), used < 8 || same_time);
+                        pool.forget_promises();
                         if pool.push(log, now, amount).is_ok() {
                             if same_time { queue.back_mut().unwrap().1 += amount } else { queue.push_back((now, amount)) }
                         }

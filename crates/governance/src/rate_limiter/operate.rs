@@ -1,14 +1,11 @@
-//! What operators do to limits and buckets. Nothing here is on the way of a request.
+//! What operators do to buckets, and what they see of them. Nothing here is on the way of a request.
 
 use super::bucket::{Bucket, Grant, Terms};
-use super::registry::Entry;
 use super::{GRANTS_MAX, LimitError, LimitId, LimitStats, RateLimiter};
 use crate::decision::{LimitStanding, Refill, Sharing};
-use crate::limit::{BucketShape, LimitDraft, LimitSpec, LimitState, RateLimitAlgorithm, SpecError};
-use crate::request::Unit;
-use crate::scope::{HashSecret, KeyHash, KeyName, Kind, Name, Scope};
+use crate::limit::{LimitSpec, RateLimitAlgorithm};
+use crate::scope::{KeyHash, KeyName, Name};
 use crate::time::{Nanos, Now};
-use crate::units::Rate;
 
 /// A key of a limit, and what it was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,138 +33,12 @@ pub struct BucketView {
 
 /// Where a bucket is kept.
 #[derive(Clone, Copy)]
-enum Owner {
+pub(super) enum Owner {
     Limit(LimitId),
     Slot(usize),
 }
 
 impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
-    /// Adds a limit.
-    ///
-    /// # Errors
-    /// [`LimitError::OutOfRange`], [`LimitError::DuplicateName`] or [`LimitError::Full`].
-    pub fn add(&mut self, spec: &LimitSpec) -> Result<LimitId, LimitError> {
-        self.registry.add(spec, &self.secret)
-    }
-
-    /// Adds a token bucket on `scope`, named after it, that counts requests.
-    ///
-    /// # Errors
-    /// [`AddError`] if a value is out of range or there is no place for it.
-    pub fn add_token_bucket(&mut self, scope: Scope, capacity: u64, rate: Rate) -> Result<LimitId, AddError> {
-        self.add_bucket(scope, RateLimitAlgorithm::TokenBucket(BucketShape { capacity, rate }))
-    }
-
-    /// Adds a leaky bucket (as a meter) on `scope`, named after it, that counts requests.
-    ///
-    /// # Errors
-    /// [`AddError`] if a value is out of range or there is no place for it.
-    pub fn add_leaky_bucket(&mut self, scope: Scope, capacity: u64, rate: Rate) -> Result<LimitId, AddError> {
-        self.add_bucket(scope, RateLimitAlgorithm::LeakyBucket(BucketShape { capacity, rate }))
-    }
-
-    fn add_bucket(&mut self, scope: Scope, algorithm: RateLimitAlgorithm) -> Result<LimitId, AddError> {
-        let spec = LimitSpec::new(scope, algorithm, Unit::Requests).map_err(AddError::Spec)?;
-        self.add(&spec).map_err(AddError::Limit)
-    }
-
-    /// Removes a limit and its buckets.
-    ///
-    /// # Errors
-    /// [`LimitError::UnknownLimit`].
-    pub fn remove(&mut self, id: LimitId) -> Result<(), LimitError> {
-        self.forget_keys_of(id);
-        let mut entry: Entry = self.registry.remove(id).ok_or(LimitError::UnknownLimit)?;
-        self.release_bucket(&mut entry.bucket, entry.grant);
-        Ok(())
-    }
-
-    /// Changes a limit while it works. What was used stays used, in whole units rounded up; if that is more than
-    /// the limit now has, nothing is left.
-    ///
-    /// # Errors
-    /// [`LimitError::FixedField`] if scope or unit differ, [`LimitError::OutOfRange`], [`LimitError::DuplicateName`]
-    /// or [`LimitError::UnknownLimit`].
-    pub fn update(&mut self, now: Now, id: LimitId, spec: &LimitSpec) -> Result<(), LimitError> {
-        let now = self.monotonic(now);
-        let old = self.registry.get(id).ok_or(LimitError::UnknownLimit)?.spec;
-        spec.check().map_err(LimitError::OutOfRange)?;
-        if (old.scope, old.unit) != (spec.scope, spec.unit) {
-            return Err(LimitError::FixedField);
-        }
-        if self.registry.find(spec.name.as_str()).is_some_and(|other| other != id) {
-            return Err(LimitError::DuplicateName);
-        }
-        if old.algorithm != spec.algorithm {
-            self.each_owner(id, |limiter, owner| {
-                limiter.end_outgrown_grant(now, owner, &spec.algorithm);
-                limiter.reshape(now, owner, &old.algorithm, &spec.algorithm);
-            });
-        }
-        self.registry.entry_mut(id).spec = *spec;
-        Ok(())
-    }
-
-    /// Changes the rate of a bucket while it works, as [`RateLimiter::update`] does.
-    ///
-    /// # Errors
-    /// [`AddError`] if the rate is out of range, or the limit is unknown or has no rate.
-    pub fn update_rate(&mut self, now: Now, id: LimitId, rate: Rate) -> Result<(), AddError> {
-        let mut spec = self.registry.get(id).ok_or(AddError::Limit(LimitError::UnknownLimit))?.spec;
-        match &mut spec.algorithm {
-            RateLimitAlgorithm::TokenBucket(shape)
-            | RateLimitAlgorithm::LeakyBucket(shape)
-            | RateLimitAlgorithm::LeakyQueue(shape) => shape.rate = rate,
-            _ => return Err(AddError::Limit(LimitError::NoBucket)),
-        }
-        let spec = LimitDraft::from_spec(&spec).finish().map_err(AddError::Spec)?;
-        self.update(now, id, &spec).map_err(AddError::Limit)
-    }
-
-    /// Enables or disables a limit. Its buckets keep what was used.
-    ///
-    /// # Errors
-    /// [`LimitError::UnknownLimit`].
-    pub fn set_state(&mut self, id: LimitId, state: LimitState) -> Result<(), LimitError> {
-        self.registry.get_mut(id).ok_or(LimitError::UnknownLimit)?.spec.state = state;
-        Ok(())
-    }
-
-    /// Makes the limits exactly those of `specs`, in that order. A limit that keeps its name, scope and unit
-    /// keeps its buckets and counters; if its shape differs, it is changed as by [`RateLimiter::update`].
-    ///
-    /// # Errors
-    /// [`LimitError`] if the specs do not fit together, in which case they should not have come here: a
-    /// [`Config`](crate::config::Config) refuses them before.
-    pub fn configure(&mut self, now: Now, specs: &[LimitSpec]) -> Result<(), LimitError> {
-        let keeps = |old: &LimitSpec| {
-            specs.iter().any(|spec| (spec.name, spec.scope, spec.unit) == (old.name, old.scope, old.unit))
-        };
-        loop {
-            let dropped = self.limits().find(|(_, old)| !keeps(old)).map(|(id, _)| id);
-            let Some(id) = dropped else { break };
-            self.remove(id)?;
-        }
-        for (place, spec) in specs.iter().enumerate() {
-            let id = match self.find(spec.name.as_str()) {
-                Some(id) => {
-                    self.update(now, id, spec)?;
-                    id
-                }
-                None => self.add(spec)?,
-            };
-            self.registry.move_to(id, place);
-        }
-        Ok(())
-    }
-
-    /// Hashes under another secret from now on. Keys that are known already would not be found again, so this
-    /// is for a limiter that has seen none.
-    pub fn set_secret(&mut self, secret: HashSecret) {
-        debug_assert!(self.table.len() == 0 && self.registry.len() == 0, "the secret comes first");
-        self.secret = secret;
-    }
-
     /// The limit's description.
     ///
     /// # Errors
@@ -251,7 +122,8 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// Makes buckets empty: the one of the key, or else every one that the limit has. Returns how many.
     ///
     /// # Errors
-    /// [`LimitError`] if there is no such limit or it has no such bucket.
+    /// [`LimitError`] if there is no such limit or it has no such bucket, or [`LimitError::LogFull`] if an exact
+    /// window has no room to note what is taken; no bucket is drained then.
     pub fn drain_bucket(
         &mut self,
         now: Now,
@@ -259,19 +131,19 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         key: Option<KeyName<'_>>,
     ) -> Result<usize, LimitError> {
         let now = self.monotonic(now);
+        self.forget_matches();
+        let mut has_room = true;
         self.each_target(id, key, |limiter, owner| {
-            limiter.with_owner(now, owner, |terms, bucket, log| {
-                if let Some(room) = terms.room(bucket) {
-                    let left = u64::try_from(room.credit / u128::from(room.per_unit)).unwrap_or(u64::MAX);
-                    if left > 0 && terms.can_note(bucket, log) {
-                        terms.charge(bucket, left, log);
-                    }
-                    if let (Bucket::Level { debt, .. }, true) = (&mut *bucket, room.credit > 0) {
-                        // The fraction of a unit goes too.
-                        *debt = room.cap.into();
-                    }
-                }
+            has_room &= limiter.with_owner(now, owner, |terms, bucket, log| {
+                terms.left(bucket) == 0 || terms.promise_note(bucket, log)
             });
+        })?;
+        self.forget_matches();
+        if !has_room {
+            return Err(LimitError::LogFull);
+        }
+        self.each_target(id, key, |limiter, owner| {
+            limiter.with_owner(now, owner, |terms, bucket, log| terms.drain(bucket, log));
         })
     }
 
@@ -394,30 +266,22 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     }
 
     /// Calls `work` with every bucket of the limit, and counts those that are a key's or the limit's own.
-    fn each_owner(&mut self, id: LimitId, mut work: impl FnMut(&mut Self, Owner)) -> usize {
+    pub(super) fn each_owner(&mut self, id: LimitId, mut work: impl FnMut(&mut Self, Owner)) -> usize {
         let wildcard = self.registry.entry(id).is_wildcard();
         work(self, Owner::Limit(id));
         let mut count = usize::from(!wildcard);
-        if wildcard {
-            for place in 0..super::KeyTable::<KEYS>::SLOTS {
-                if self.table.live(place).is_some_and(|slot| slot.limit == id.0) {
-                    work(self, Owner::Slot(place));
-                    count += 1;
-                }
+        // An exact limit has no keys.
+        let mut left = self.registry.entry(id).stats.keys;
+        let mut places = 0..super::KeyTable::<KEYS>::SLOTS;
+        while left > 0
+            && let Some(place) = places.next()
+        {
+            if self.table.live(place).is_some_and(|slot| slot.limit == id.0) {
+                work(self, Owner::Slot(place));
+                (left, count) = (left - 1, count + 1);
             }
         }
         count
-    }
-
-    fn forget_keys_of(&mut self, id: LimitId) {
-        if self.registry.get(id).is_none_or(|entry| entry.stats.keys == 0) {
-            return;
-        }
-        for place in 0..super::KeyTable::<KEYS>::SLOTS {
-            if self.table.live(place).is_some_and(|slot| slot.limit == id.0) {
-                self.forget_key(place);
-            }
-        }
     }
 
     /// Gives a key that is not known yet its bucket.
@@ -430,7 +294,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         Ok(Owner::Slot(place as usize))
     }
 
-    fn bucket_mut(&mut self, owner: Owner) -> (&mut Bucket, &mut u16) {
+    pub(super) fn bucket_mut(&mut self, owner: Owner) -> (&mut Bucket, &mut u16) {
         match owner {
             Owner::Limit(id) => {
                 let entry = self.registry.entry_mut(id);
@@ -444,7 +308,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     }
 
     /// Works on the settled bucket of an owner, as a decision would find it.
-    fn with_owner<R>(
+    pub(super) fn with_owner<R>(
         &mut self,
         now: Now,
         owner: Owner,
@@ -479,47 +343,6 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         Ok(BucketView { key, standing, denied, grant })
     }
 
-    /// Ends a grant with which the changed bucket would be too large to compute with.
-    fn end_outgrown_grant(&mut self, now: Now, owner: Owner, new: &RateLimitAlgorithm) {
-        self.with_owner(now, owner, |_, _, _| ());
-        let link = core::mem::take(self.bucket_mut(owner).1);
-        let Some(place) = usize::from(link).checked_sub(1) else { return };
-        if is_computable(new, self.grants[place].extra) {
-            *self.bucket_mut(owner).1 = link;
-        } else {
-            self.grants[place] = Grant::default();
-        }
-    }
-
-    /// Turns a bucket of the old algorithm into one of the new with the same use.
-    fn reshape(&mut self, now: Now, owner: Owner, old: &RateLimitAlgorithm, new: &RateLimitAlgorithm) {
-        let used = self.with_owner(now, owner, |terms, bucket, _| {
-            // A window of the same length keeps its counts, which say more than their sum.
-            let same_window = match (old, new) {
-                (RateLimitAlgorithm::FixedWindow(a), RateLimitAlgorithm::FixedWindow(b))
-                | (RateLimitAlgorithm::SlidingWindow(a), RateLimitAlgorithm::SlidingWindow(b)) => {
-                    (a.window, a.align) == (b.window, b.align)
-                }
-                (RateLimitAlgorithm::SlidingLog(_), RateLimitAlgorithm::SlidingLog(_)) => true,
-                _ => false,
-            };
-            (!same_window)
-                .then(|| (terms.used(bucket), *terms))
-                .map(|(used, terms)| (used, terms.hash, terms.grant))
-        });
-        let Some((used, hash, grant)) = used else { return };
-        let mut before = core::mem::take(self.bucket_mut(owner).0);
-        if let Bucket::Log(entries) = &mut before {
-            self.log.release(entries);
-        }
-        let terms = Terms { algorithm: new, hash, now, grant };
-        *self.bucket_mut(owner).0 = if before == Bucket::Untouched || used == 0 {
-            Bucket::Untouched
-        } else {
-            terms.with_used(used, &mut self.log)
-        };
-    }
-
     /// Takes back the grants that ended, from buckets that nobody has looked at since.
     fn drop_ended_grants(&mut self, now: Now) {
         for link in 1..=GRANTS_MAX {
@@ -543,18 +366,10 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             }
         }
     }
-
-    /// The key of a limit that `name` stands for.
-    ///
-    /// # Errors
-    /// [`crate::scope::ScopeError`] if it cannot be a name of the limit's kind.
-    pub fn key_of<'a>(&self, kind: Kind, name: &'a str) -> Result<KeyName<'a>, crate::scope::ScopeError> {
-        KeyName::parse(kind, name)
-    }
 }
 
 /// Whether capacity × period stays within its bound when `extra` is added to the capacity.
-fn is_computable(algorithm: &RateLimitAlgorithm, extra: u64) -> bool {
+pub(super) fn is_computable(algorithm: &RateLimitAlgorithm, extra: u64) -> bool {
     let bucket = algorithm.bucket().map(|shape| (shape.capacity, shape.rate.period));
     let window = || algorithm.window().map(|shape| (shape.limit, shape.window));
     let (capacity, period) = bucket.or_else(window).unwrap_or_default();
@@ -579,23 +394,3 @@ fn standing(
         refill,
     })
 }
-
-/// Why a limit could not be added or changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AddError {
-    /// A value is out of range.
-    Spec(SpecError),
-    /// It does not go with the other limits.
-    Limit(LimitError),
-}
-
-impl core::fmt::Display for AddError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::Spec(error) => error.fmt(f),
-            Self::Limit(error) => error.fmt(f),
-        }
-    }
-}
-
-impl core::error::Error for AddError {}

@@ -139,13 +139,7 @@ pub(crate) struct Registry {
 impl Registry {
     pub(crate) const fn new() -> Self {
         const EMPTY: Entry = Entry {
-            spec: LimitSpec {
-                name: crate::text::Text::EMPTY,
-                scope: crate::scope::Scope { kind: Kind::Service, pattern: Pattern::Any },
-                algorithm: crate::limit::RateLimitAlgorithm::Unlimited,
-                unit: Unit::Requests,
-                state: LimitState::Enabled,
-            },
+            spec: LimitSpec::EMPTY,
             bucket: Bucket::Untouched,
             hash: KeyHash(0),
             grant: 0,
@@ -198,40 +192,19 @@ impl Registry {
 
     /// Adds a limit at the end of the order.
     pub(crate) fn add(&mut self, spec: &LimitSpec, secret: &HashSecret) -> Result<LimitId, LimitError> {
-        spec.check().map_err(LimitError::OutOfRange)?;
-        if self.find(spec.name.as_str()).is_some() {
-            return Err(LimitError::DuplicateName);
-        }
-        let class = LimitClass::of(spec.scope.kind);
-        let of_class =
-            self.ids().filter(|&id| LimitClass::of(self.entry(id).spec.scope.kind) == class).count();
-        if of_class >= class.capacity() {
-            return Err(LimitError::Full { class });
-        }
-        let place = self.entries.iter().position(|entry| !entry.live).ok_or(LimitError::Full { class })?;
-        let index = u16::try_from(place).map_err(|_| LimitError::Full { class })?;
-        let order = u16::try_from(self.length).map_err(|_| LimitError::Full { class })?;
-        let hash = spec.scope.key().map_or(KeyHash(0), |key| secret.hash(spec.scope.kind, key));
-        self.entries[place] = Entry {
-            spec: *spec,
-            bucket: Bucket::Untouched,
-            hash,
-            grant: 0,
-            stats: LimitStats::ZERO,
-            order,
-            next: 0,
-            live: true,
-        };
-        self.order[self.length] = index;
+        check_fit(spec, self.ids().map(|id| &self.entry(id).spec))?;
+        // The classes together are as large as the registry, so that there is a place.
+        let full = LimitError::Full { class: LimitClass::of(spec.scope.kind) };
+        let id = self.occupy(0, spec, secret).ok_or(full)?;
+        *self.order.get_mut(self.length).ok_or(full)? = id.0;
         self.length += 1;
         self.index();
-        Ok(LimitId(index))
+        Ok(id)
     }
 
     /// Removes a limit, and gives back its entry for the caller to release what it held.
     pub(crate) fn remove(&mut self, id: LimitId) -> Option<Entry> {
-        let removed = *self.get(id)?;
-        self.entries[id.index()].live = false;
+        let removed = self.vacate(id.index())?;
         let place = usize::from(removed.order);
         self.order[place..self.length].rotate_left(1);
         self.length -= 1;
@@ -239,12 +212,38 @@ impl Registry {
         Some(removed)
     }
 
-    /// Puts the limit with `id` at `place` in the order.
-    pub(crate) fn move_to(&mut self, id: LimitId, place: usize) {
-        let from = usize::from(self.entry(id).order);
-        let (first, last) = (from.min(place), from.max(place));
-        if let Some(range) = self.order[..self.length].get_mut(first..=last) {
-            if from < place { range.rotate_left(1) } else { range.rotate_right(1) }
+    /// Puts a limit that fits into the first free place that is not before `from`. It is found only once the order is
+    /// set.
+    pub(crate) fn occupy(&mut self, from: usize, spec: &LimitSpec, secret: &HashSecret) -> Option<LimitId> {
+        let place = (from..LIMITS_MAX).find(|&place| !self.entries[place].live)?;
+        let index = u16::try_from(place).ok()?;
+        let hash = spec.scope.key().map_or(KeyHash(0), |key| secret.hash(spec.scope.kind, key));
+        self.entries[place] = Entry {
+            spec: *spec,
+            bucket: Bucket::Untouched,
+            hash,
+            grant: 0,
+            stats: LimitStats::ZERO,
+            order: 0,
+            next: 0,
+            live: true,
+        };
+        Some(LimitId(index))
+    }
+
+    /// Takes the limit out of a place, if there is one. The order is to be set afterwards.
+    pub(crate) fn vacate(&mut self, place: usize) -> Option<Entry> {
+        let entry = self.entries.get_mut(place).filter(|entry| entry.live)?;
+        entry.live = false;
+        Some(*entry)
+    }
+
+    /// Sets the order: every limit that is there, once.
+    pub(crate) fn set_order(&mut self, ids: impl Iterator<Item = LimitId>) {
+        self.length = 0;
+        for (place, id) in self.order.iter_mut().zip(ids) {
+            *place = id.0;
+            self.length += 1;
         }
         self.index();
     }
@@ -321,4 +320,24 @@ impl Registry {
     fn head(hash: KeyHash) -> usize {
         usize::try_from((u128::from(hash.0) * (HEADS as u128)) >> 64).unwrap_or(0)
     }
+}
+
+/// Whether a limit goes with others: its values are in range, its name is its own, its class has room.
+///
+/// # Errors
+/// [`LimitError::OutOfRange`], [`LimitError::DuplicateName`] or [`LimitError::Full`].
+pub(crate) fn check_fit<'a>(
+    spec: &LimitSpec,
+    others: impl Iterator<Item = &'a LimitSpec>,
+) -> Result<(), LimitError> {
+    spec.check().map_err(LimitError::OutOfRange)?;
+    let class = LimitClass::of(spec.scope.kind);
+    let mut of_class = 0;
+    for other in others {
+        if other.name == spec.name {
+            return Err(LimitError::DuplicateName);
+        }
+        of_class += usize::from(LimitClass::of(other.scope.kind) == class);
+    }
+    if of_class < class.capacity() { Ok(()) } else { Err(LimitError::Full { class }) }
 }

@@ -337,3 +337,54 @@ fn a_spec_out_of_range_is_refused_and_not_divided_by() {
     assert!(governor.limits.update(at(0), id, &bad).is_err());
     assert_eq!(passes(&mut governor, 0, &web(1), 5), 3);
 }
+
+/// As many limits as fit, all of a new configuration at once: half of them stay, in another order, half of those with
+/// another shape; the others go, and others come.
+#[test]
+fn a_full_configuration_is_replaced_by_a_full_one() {
+    const HALF: usize = USER_LIMITS_MAX / 2;
+    let mut governor: Box<Governor<1024, 64>> = governor();
+    let limit = |user: String, capacity| spec(&format!("user:{user}"), token_bucket(capacity, "1/1h"));
+    let everyone = |name: &str| named(name, "tenant:*", token_bucket(100, "1/1h"));
+    let smaller = |index: usize| 5 - u64::from(index % 2 == 1);
+    let used = |index: usize| if index < 40 { 2 } else { usize::from(index < 50) };
+    let mut first: Vec<_> = (0..2 * HALF).map(|index| limit(format!("u{index}"), 5)).collect();
+    first.extend(["a", "b", "c"].map(everyone));
+    governor.configure(at(0), &config(&first)).unwrap();
+    for index in 0..50 {
+        let (user, tenant) = (format!("u{index}"), format!("t{}", index % 10));
+        let request = Request { tenant: Some(name(&tenant)), ..of_user(&user) };
+        assert_eq!(passes(&mut governor, 0, &request, used(index)), used(index));
+    }
+    assert_eq!(governor.limits.table_stats().keys, 30);
+
+    let kept = (0..HALF).rev().map(|index| limit(format!("u{index}"), smaller(index)));
+    let mut second: Vec<_> = kept.chain((0..HALF).map(|index| limit(format!("v{index}"), 7))).collect();
+    second.extend(["d", "b"].map(everyone));
+    governor.configure(at(0), &config(&second)).unwrap();
+    assert!(governor.limits.limits().map(|(_, spec)| spec).eq(&second), "in the order of the file");
+    assert_eq!(governor.limits.table_stats().keys, 10, "the keys of b, and no others");
+    for index in 0..HALF {
+        let used = used(index) as u64;
+        let id = governor.limits.find(&format!("user:u{index}")).unwrap();
+        assert_eq!(governor.limits.get_tokens(at(0), id, None), Ok(smaller(index) - used), "u{index}");
+        assert_eq!(governor.limits.get_limit_stats(id).unwrap().allowed, used);
+        let added = governor.limits.find(&format!("user:v{index}")).unwrap();
+        assert_eq!(governor.limits.get_tokens(at(0), added, None), Ok(7));
+    }
+    let added = governor.admit(at(0), &of_user("v3"));
+    assert_eq!(added.limit.unwrap().limit, governor.limits.find("user:v3").unwrap());
+    assert_eq!(governor.admit(at(0), &of_user("u300")).reason, Reason::NoLimit, "what is gone is not found");
+}
+
+#[test]
+fn specs_that_do_not_fit_together_change_nothing() {
+    let mut governor: Box<Small> = governor();
+    let limit = spec("service:web", token_bucket(3, "1/1h"));
+    governor.limits.configure(at(0), &[limit]).unwrap();
+    let other = spec("service:api", token_bucket(3, "1/1h"));
+    assert_eq!(governor.limits.configure(at(0), &[other, other]), Err(LimitError::DuplicateName));
+    let unnamed = [other, LimitSpec::default()];
+    assert!(matches!(governor.limits.configure(at(0), &unnamed), Err(LimitError::OutOfRange(_))));
+    assert_eq!(governor.limits.limits().map(|(_, spec)| *spec).collect::<Vec<_>>(), [limit]);
+}

@@ -4,7 +4,9 @@ use super::support::{
     SECOND, YEAR, at, governor, governor_with, key, log, named, of_user, passes, remaining, retry_nanos,
     spec, token_bucket, web,
 };
+use crate::config::Config;
 use crate::decision::{Reason, Verdict, Wait};
+use crate::rate_limiter::LimitError;
 use crate::request::Request;
 use crate::scope::{Kind, NameRef};
 use crate::time::Nanos;
@@ -119,4 +121,55 @@ fn a_full_refund_makes_the_window_full_again() {
     let standing = governor.limits.standing_of(at(2), id, None).unwrap();
     assert_eq!(standing.full_in(), Nanos::ZERO);
     assert_eq!(remaining(&governor.admit(at(2), &web(5))), 0);
+}
+
+/// What was used cannot be noted when no entry is left: the limit stays as it is, and so does all that was used.
+#[test]
+fn a_change_to_an_exact_window_that_has_no_room_is_refused() {
+    let mut governor = governor::<8, 3>();
+    let exact = governor.limits.add(&spec("service:web", log(10, "1h"))).unwrap();
+    let users = spec("user:*", token_bucket(5, "1/1h"));
+    let id = governor.limits.add(&users).unwrap();
+    for user in ["a", "b", "c"] {
+        assert!(governor.admit(at(1), &Request { cost: 4, ..of_user(user) }).is_allowed());
+    }
+    let as_log = spec("user:*", log(5, "1h"));
+    assert!(governor.admit(at(1), &web(1)).is_allowed());
+    assert_eq!(governor.limits.update(at(1), id, &as_log), Err(LimitError::LogFull));
+    let mut config = Box::new(Config::new());
+    config.add_limit(&as_log).unwrap();
+    assert_eq!(governor.configure(at(1), &config), Err(LimitError::LogFull));
+    assert_eq!(governor.limits.get_bucket(id), Ok(&users));
+    assert_eq!(governor.limits.get_tokens(at(1), exact, None), Ok(9));
+    assert_eq!(governor.limits.table_stats().log_entries, 1);
+    for user in ["a", "b", "c"] {
+        assert_eq!(governor.limits.get_tokens(at(1), id, key(Kind::User, user)), Ok(1));
+    }
+    governor.limits.reset_bucket(exact, None).unwrap();
+    assert_eq!(governor.limits.update(at(1), id, &as_log), Ok(()));
+    for user in ["a", "b", "c"] {
+        assert_eq!(governor.limits.get_tokens(at(1), id, key(Kind::User, user)), Ok(1));
+    }
+}
+
+#[test]
+fn buckets_that_cannot_be_drained_are_not_said_to_be() {
+    let mut governor = governor::<8, 3>();
+    let id = governor.limits.add(&spec("user:*", log(5, "1h"))).unwrap();
+    for user in ["a", "b"] {
+        assert!(governor.admit(at(1), &of_user(user)).is_allowed());
+    }
+    // Two more entries are needed, and one is left.
+    assert_eq!(governor.limits.drain_bucket(at(2), id, None), Err(LimitError::LogFull));
+    for user in ["a", "b"] {
+        assert_eq!(governor.limits.get_tokens(at(2), id, key(Kind::User, user)), Ok(4));
+    }
+    assert_eq!(governor.limits.drain_bucket(at(2), id, key(Kind::User, "a")), Ok(1));
+    assert_eq!(governor.limits.drain_bucket(at(2), id, key(Kind::User, "b")), Err(LimitError::LogFull));
+    assert_eq!(
+        governor.limits.drain_bucket(at(2), id, key(Kind::User, "a")),
+        Ok(1),
+        "there is nothing left to note"
+    );
+    assert_eq!(governor.limits.get_tokens(at(2), id, key(Kind::User, "a")), Ok(0));
 }
