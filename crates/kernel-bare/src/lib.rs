@@ -69,7 +69,7 @@ pub fn init(boot: &'static BootInfo) -> Machine {
     let wall_now = rtc::read();
     let wall_at_boot = wall_now.map(|wall| WallTime(wall.0.saturating_sub(clock::now().0)));
     let secret = entropy::secret(wall_now.map_or(0, |wall| wall.0));
-    power::init(acpi_power(boot).unwrap_or_default());
+    power::init(acpi_power(boot).unwrap_or_default(), &boot.regions);
     static OPTIONS: TakeOnce<[u8; OPTIONS_BYTES]> = TakeOnce::new([0; OPTIONS_BYTES]);
     let options = OPTIONS.take().expect("the machine is brought up once");
     console.enable_input();
@@ -113,9 +113,17 @@ fn note(boot: &BootInfo, rates: clock::Rates, wall: Option<WallTime>, quality: e
     }
 }
 
-/// What the machine's ACPI tables say about power, if there are any.
+/// What the machine's ACPI tables say about power, if there are any, and all of them lie where tables can.
 #[must_use]
 pub fn acpi_power(boot: &BootInfo) -> Option<acpi::Power> {
-    // SAFETY: The firmware's tables lie in memory that it reports as reserved, so nobody writes to them.
-    acpi::power(boot.rsdp?, &|address, bytes| unsafe { physical::bytes(address, bytes) })
+    let memory = |address: u64, len: u64| {
+        if !boot.regions.hold_tables(address..address.checked_add(len)?) {
+            return None;
+        }
+        // SAFETY: The memory map, which is whole, has the range in memory of the firmware. No device answers there,
+        // the kernel has its image, its statics and its ramdisk in other regions and never writes outside of them,
+        // and the firmware does not run any more.
+        unsafe { physical::bytes(address, len) }
+    };
+    acpi::power(boot.rsdp?, &memory)
 }

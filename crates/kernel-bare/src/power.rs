@@ -6,6 +6,7 @@ use x86_64::structures::DescriptorTablePointer;
 
 use crate::acpi::{Power, PowerOff, Register};
 use crate::arch::cpu;
+use crate::boot::Regions;
 use crate::memory::physical;
 use crate::serial::EmergencyConsole;
 use crate::sync::SetOnce;
@@ -21,12 +22,21 @@ pub enum ExitCode {
     Failure = 0x12,
 }
 
-/// What ACPI said, if it was asked.
+/// What ACPI said, if it was asked. Registers at memory addresses are those of devices.
 static POWER: SetOnce<Power> = SetOnce::new();
 
-/// Remembers what the ACPI tables say, for later.
-pub(crate) fn init(power: Power) {
-    POWER.set(power);
+/// Remembers what the ACPI tables say, for later, without registers that `regions` do not show to be a device's.
+pub(crate) fn init(power: Power, regions: &Regions) {
+    let is_device = |register: Register| match register {
+        Register::Memory(address) => regions.are_device_at(address),
+        Register::Port(_) => true,
+    };
+    let off = power.off.filter(|off| match *off {
+        PowerOff::Control { .. } => true,
+        PowerOff::SleepControl { register, .. } => is_device(register),
+    });
+    let reset = power.reset.filter(|&(register, _)| is_device(register));
+    POWER.set(Power { off, reset });
 }
 
 /// Ends the machine: with a status where QEMU's exit device is present, else by ACPI, else by stopping.
@@ -72,7 +82,8 @@ fn write(register: Register, value: u8) {
         }
         Register::Memory(address) => {
             let Some(address) = physical::virtual_address(address) else { return };
-            // SAFETY: ACPI names this device register for ending or resetting the machine; it is in the window.
+            // SAFETY: The address is in the window, and `init` let it through because no memory lies there: the
+            // write reaches a device, the one that ACPI names for ending or resetting the machine, or nothing.
             unsafe { (address as *mut u8).write_volatile(value) };
         }
     }

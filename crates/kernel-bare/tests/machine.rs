@@ -34,6 +34,7 @@ fn kernel_main(boot: &'static BootInfo) -> ! {
             pools_are_not_overfull,
             queue_keeps_order_around_a_removal,
             power_off_is_found,
+            tables_lie_neither_in_our_memory_nor_in_devices,
             damaged_tables_are_refused,
         ],
     )
@@ -235,6 +236,25 @@ fn queue_keeps_order_around_a_removal(_: &mut Machine) {
 fn power_off_is_found(machine: &mut Machine) {
     assert!(machine.boot().rsdp.is_some());
     assert!(kernel_bare::acpi_power(machine.boot()).and_then(|power| power.off).is_some());
+}
+
+fn tables_lie_neither_in_our_memory_nor_in_devices(machine: &mut Machine) {
+    let regions = &machine.boot().regions;
+    let rsdp = machine.boot().rsdp.expect("both machines have ACPI");
+    assert!(regions.hold_tables(rsdp..rsdp + 20) && !regions.are_device_at(rsdp));
+    assert!(!regions.hold_tables(rsdp..rsdp), "nothing is nowhere");
+    for region in regions.list() {
+        if matches!(region.kind, RegionKind::Usable | RegionKind::InUse) {
+            for address in [region.start, region.end - 1] {
+                assert!(!regions.hold_tables(address..address + 1), "{address:#x}");
+                assert!(!regions.are_device_at(address), "{address:#x}");
+            }
+            assert!(!regions.hold_tables(region.start..region.end + 1) && !regions.hold_tables(0..u64::MAX));
+        }
+    }
+    for device in [0xfec0_0000, 0xfee0_0000] {
+        assert!(!regions.hold_tables(device..device + 36) && regions.are_device_at(device), "{device:#x}");
+    }
 }
 
 fn damaged_tables_are_refused(_: &mut Machine) {

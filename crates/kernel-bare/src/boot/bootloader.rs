@@ -38,6 +38,12 @@ fn entry(info: &'static mut bootloader_api::BootInfo) -> ! {
     start_on_own_stack()
 }
 
+/// Kinds of memory as UEFI 2.10, section 7.2, and ACPI 6.5, section 15, number them.
+const UEFI_ACPI_RECLAIM: u32 = 9;
+const UEFI_ACPI_STORAGE: u32 = 10;
+const BIOS_ACPI: u32 = 3;
+const BIOS_ACPI_STORAGE: u32 = 4;
+
 fn memory_map(info: &bootloader_api::BootInfo) -> (Regions, BootPath) {
     let mut regions = Regions::default();
     let mut path = BootPath::Bios;
@@ -45,10 +51,14 @@ fn memory_map(info: &bootloader_api::BootInfo) -> (Regions, BootPath) {
         let kind = match region.kind {
             MemoryRegionKind::Usable => RegionKind::Usable,
             MemoryRegionKind::Bootloader => RegionKind::InUse,
-            MemoryRegionKind::UnknownUefi(_) => {
+            MemoryRegionKind::UnknownUefi(kind) => {
                 path = BootPath::Uefi;
-                RegionKind::Reserved
+                match kind {
+                    UEFI_ACPI_RECLAIM | UEFI_ACPI_STORAGE => RegionKind::Tables,
+                    _ => RegionKind::Reserved,
+                }
             }
+            MemoryRegionKind::UnknownBios(BIOS_ACPI | BIOS_ACPI_STORAGE) => RegionKind::Tables,
             _ => RegionKind::Reserved,
         };
         regions.push(Region { start: region.start, end: region.end, kind });

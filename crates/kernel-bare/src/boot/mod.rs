@@ -8,10 +8,15 @@
 mod bootloader;
 mod pvh;
 
+use core::ops::Range;
+
 use crate::sync::SetOnce;
 
-/// The most memory regions that are remembered; firmware reports about ten.
-pub const MAX_REGIONS: usize = 64;
+/// The most memory regions that are remembered; a BIOS reports about ten, UEFI about a hundred.
+pub const MAX_REGIONS: usize = 128;
+
+/// Where a PC keeps its BIOS and what that built: memory, whether it is reported or not.
+const BIOS_AREA: Range<u64> = 0xe_0000..0x10_0000;
 
 /// What the boot path tells about the machine.
 #[derive(Debug)]
@@ -69,8 +74,21 @@ pub enum RegionKind {
     Usable,
     /// Memory that holds the kernel, the ramdisk, or what the loader left.
     InUse,
+    /// Memory that holds the firmware's tables, reported as such.
+    Tables,
     /// Firmware, devices, holes.
     Reserved,
+}
+
+impl Region {
+    /// Whether the kernel, or the loader for it, may have something there, now or later.
+    fn is_for_us(&self) -> bool {
+        matches!(self.kind, RegionKind::Usable | RegionKind::InUse)
+    }
+
+    fn overlaps(&self, range: &Range<u64>) -> bool {
+        self.start < range.end && range.start < self.end
+    }
 }
 
 /// The physical memory map: regions that do not overlap.
@@ -96,8 +114,44 @@ impl Regions {
     /// All memory, in use or not, in bytes.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
-        let memory = self.list.iter().filter(|region| region.kind != RegionKind::Reserved);
+        let memory = self.list.iter().filter(|region| region.is_for_us());
         memory.map(|region| region.end - region.start).sum()
+    }
+
+    /// Whether `range` lies wholly in memory that the firmware keeps for its tables: nothing there is the
+    /// kernel's, the ramdisk's or free, and nothing is a device register. A map that is not whole shows nothing.
+    #[must_use]
+    pub fn hold_tables(&self, range: Range<u64>) -> bool {
+        let within = |outer: Range<u64>| outer.start <= range.start && range.end <= outer.end;
+        let mut kept = self.list.iter().filter(|region| self.is_kept_by_firmware(region));
+        self.dropped == 0
+            && !range.is_empty()
+            && !self.list.iter().any(|region| region.is_for_us() && region.overlaps(&range))
+            && (within(BIOS_AREA) || kept.any(|region| within(region.start..region.end)))
+    }
+
+    /// Whether there is no memory at `address`, neither for the kernel nor for the firmware, so that only a device
+    /// can answer. A map that is not whole shows nothing.
+    #[must_use]
+    pub fn are_device_at(&self, address: u64) -> bool {
+        let is_memory = |region: &Region| region.is_for_us() || self.is_kept_by_firmware(region);
+        self.dropped == 0
+            && address >= BIOS_AREA.end
+            && !self
+                .list
+                .iter()
+                .any(|region| is_memory(region) && (region.start..region.end).contains(&address))
+    }
+
+    /// A BIOS takes memory for its tables off the end of a region and calls it reserved; elsewhere reserved
+    /// addresses may be a device's.
+    fn is_kept_by_firmware(&self, region: &Region) -> bool {
+        let follows_memory = || self.list.iter().any(|other| other.is_for_us() && other.end == region.start);
+        match region.kind {
+            RegionKind::Tables => true,
+            RegionKind::Reserved => follows_memory(),
+            RegionKind::Usable | RegionKind::InUse => false,
+        }
     }
 
     /// Adds a region; an empty one is ignored.

@@ -136,6 +136,8 @@ const START_INFO_BYTES: u64 = 56;
 const MEMORY_ENTRY_BYTES: u64 = 24;
 const MODULE_ENTRY_BYTES: u64 = 32;
 const MEMORY_KIND_RAM: u32 = 1;
+const MEMORY_KIND_ACPI: u32 = 3;
+const MEMORY_KIND_ACPI_STORAGE: u32 = 4;
 
 /// Called by `pvh_start` on the kernel's stack.
 extern "C" fn pvh_entry(start_info: u64) -> ! {
@@ -211,7 +213,11 @@ fn memory_map(address: u64, entries: u32) -> Option<Regions> {
     let mut regions = Regions::default();
     for entry in map.as_chunks::<24>().0 {
         let (start, size, kind) = (le64(entry, 0)?, le64(entry, 8)?, le32(entry, 16)?);
-        let kind = if kind == MEMORY_KIND_RAM { RegionKind::Usable } else { RegionKind::Reserved };
+        let kind = match kind {
+            MEMORY_KIND_RAM => RegionKind::Usable,
+            MEMORY_KIND_ACPI | MEMORY_KIND_ACPI_STORAGE => RegionKind::Tables,
+            _ => RegionKind::Reserved,
+        };
         regions.push(Region { start, end: start.saturating_add(size), kind });
     }
     Some(regions)
