@@ -2,11 +2,13 @@
 //!
 //! Input is interrupt-driven into a queue. When the queue is full the receive interrupt is switched off and
 //! bytes stay in the UART, so that the other end sees back-pressure; nothing is lost. Output is polled.
+//!
+//! Ctrl-C is found wherever it stands in the queue. One that was typed behind more than [`INPUT_BYTES`] of unread
+//! input has not left the other end yet, and is seen once enough of the input before it has been read.
 
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use uart_16550::backend::PioBackend;
 use uart_16550::spec::registers::{IER, LSR};
 use uart_16550::{BaudRate, Config, Uart16550};
 use x86_64::instructions::interrupts::without_interrupts;
@@ -20,6 +22,9 @@ pub const INPUT_BYTES: usize = 8192;
 
 /// Ctrl-C, as a terminal sends it.
 const INTERRUPT_BYTE: u8 = 0x03;
+
+/// The bytes that the UART takes at once when it has sent all before.
+const FIFO_BYTES: usize = 16;
 
 const BASE: u16 = 0x3f8;
 const DATA: u16 = BASE;
@@ -44,9 +49,7 @@ pub struct Stats {
 }
 
 /// The line's owner: it alone reads the queue and writes to the line.
-pub struct Console {
-    uart: Uart16550<PioBackend>,
-}
+pub struct Console(());
 
 impl Console {
     /// Takes the line and sets it up: 115200 baud, 8 data bits, no parity, interrupt at 8 bytes. A line that
@@ -58,8 +61,7 @@ impl Console {
     pub fn take() -> Self {
         static OWNER: TakeOnce<()> = TakeOnce::new(());
         OWNER.take().expect("the console has one owner");
-        // SAFETY: These are the ports of the first serial line. The receive side is shared with the interrupt
-        // handler, which touches the data register only when it is time to read it.
+        // SAFETY: These are the ports of the first serial line, which nothing else uses before input is enabled.
         let uart = unsafe { Uart16550::new_port(BASE) };
         let mut uart = uart.expect("the line's eight ports exist");
         let config = Config {
@@ -69,12 +71,12 @@ impl Console {
         };
         // No loop-back test: it would swallow input that is already there.
         let _ = uart.init(config);
-        Self { uart }
+        Self(())
     }
 
     /// Lets input in. The interrupt must be routed before: its edge is not repeated.
     pub fn enable_input(&mut self) {
-        self.uart.enable_interrupts(IER::DATA_READY);
+        set_receive_interrupt(IER::DATA_READY);
     }
 
     /// The oldest byte of input, if one waits.
@@ -98,13 +100,12 @@ impl Console {
     }
 
     /// Writes `bytes` as they are, waiting for the line where it must.
-    pub fn write_bytes(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let sent = self.uart.send_bytes(bytes);
-            bytes = &bytes[sent..];
-        }
-        if self.uart.lsr().contains(LSR::OVERRUN_ERROR) {
-            OVERRUNS.fetch_add(1, Ordering::Relaxed);
+    pub fn write_bytes(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(FIFO_BYTES) {
+            while !line_status().contains(LSR::THR_EMPTY) {
+                core::hint::spin_loop();
+            }
+            chunk.iter().for_each(|&byte| send(byte));
         }
     }
 }
@@ -147,8 +148,7 @@ impl fmt::Write for EmergencyConsole {
         write_lines(text, |bytes| {
             for &byte in bytes {
                 wait_for(LSR::THR_EMPTY);
-                // SAFETY: The transmit register takes any byte; writing it has no effect on memory.
-                unsafe { Port::new(DATA).write(byte) };
+                send(byte);
             }
         });
         Ok(())
@@ -158,11 +158,7 @@ impl fmt::Write for EmergencyConsole {
 /// Called with interrupts off when bytes have arrived. Touches atomics and the queue only.
 pub(crate) fn on_interrupt() {
     loop {
-        let status = line_status();
-        if status.contains(LSR::OVERRUN_ERROR) {
-            OVERRUNS.fetch_add(1, Ordering::Relaxed);
-        }
-        if !status.contains(LSR::DATA_READY) {
+        if !line_status().contains(LSR::DATA_READY) {
             return;
         }
         if INPUT.is_full() {
@@ -195,9 +191,21 @@ fn set_receive_interrupt(enabled: IER) {
     unsafe { Port::new(INTERRUPT_ENABLE).write(enabled.bits()) };
 }
 
+/// Reads the line status. All reads go through here, because each clears the error bits.
 fn line_status() -> LSR {
-    // SAFETY: Reading the line status clears its error bits, which the callers count, and nothing else.
-    LSR::from_bits_retain(unsafe { Port::new(LINE_STATUS).read() })
+    // SAFETY: Reading the line status clears its error bits and has no other effect.
+    let status = LSR::from_bits_retain(unsafe { Port::new(LINE_STATUS).read() });
+    // An absent line answers with all bits set.
+    if status.contains(LSR::OVERRUN_ERROR) && status.bits() != 0xff {
+        OVERRUNS.fetch_add(1, Ordering::Relaxed);
+    }
+    status
+}
+
+/// Gives the UART a byte to send, for which it must have room.
+fn send(byte: u8) {
+    // SAFETY: The transmit register takes any byte; writing it has no effect on memory.
+    unsafe { Port::new(DATA).write(byte) };
 }
 
 fn wait_for(wanted: LSR) {
