@@ -8,13 +8,6 @@ pub const fn usize_from(value: u64) -> usize {
     value as usize
 }
 
-/// The low byte.
-#[expect(clippy::cast_possible_truncation, reason = "taking the low part is the purpose")]
-#[must_use]
-pub const fn low8(value: u64) -> u8 {
-    value as u8
-}
-
 /// The low 16 bits.
 #[expect(clippy::cast_possible_truncation, reason = "taking the low part is the purpose")]
 #[must_use]
@@ -27,12 +20,6 @@ pub const fn low16(value: u64) -> u16 {
 #[must_use]
 pub const fn low32(value: u64) -> u32 {
     value as u32
-}
-
-/// The little-endian 16-bit number at `offset`, if `bytes` reaches that far.
-#[must_use]
-pub fn le16(bytes: &[u8], offset: usize) -> Option<u16> {
-    bytes.get(offset..)?.first_chunk().copied().map(u16::from_le_bytes)
 }
 
 /// The little-endian 32-bit number at `offset`, if `bytes` reaches that far.

@@ -1,5 +1,6 @@
 //! The kernel's ways to share state: [`SpinLock`] for what the event loop works on, [`IrqMutex`] for what is
-//! changed in a moment from several places, [`SetOnce`] for what is set during start-up and then only read, [`TakeOnce`] for a static buffer that gets one owner.
+//! changed in a moment from several places, [`SetOnce`] for what is set during start-up and then only read,
+//! [`TakeOnce`] for a static buffer that gets one owner.
 //!
 //! Interrupt handlers use none of the locks: they touch atomics and [`crate::queue::ByteQueue`] only.
 //! No lock is held while another one is taken.

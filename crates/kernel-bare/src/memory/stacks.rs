@@ -21,8 +21,8 @@ pub struct Stack<const N: usize> {
     body: UnsafeCell<[u8; N]>,
 }
 
-// SAFETY: The body is only ever reached by the processor as a stack, and by `untouched`, which reads it
-// through a raw pointer.
+// SAFETY: The body is only ever reached by the processor as a stack, and by `high_water`, which reads
+// it through a raw pointer.
 unsafe impl<const N: usize> Sync for Stack<N> {}
 
 impl<const N: usize> Stack<N> {
