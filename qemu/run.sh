@@ -11,6 +11,7 @@
 #   WEIR_MACHINE   q35 (default) or microvm
 #   WEIR_MEMORY    megabytes, 64 by default
 #   WEIR_TIMEOUT   seconds until a test is given up, 60 by default
+#   QEMU           the emulator, qemu-system-x86_64 by default
 #   QEMU_ACCEL     tcg (default) or kvm
 set -euo pipefail
 
@@ -58,7 +59,7 @@ feed &
 feeder=$!
 
 status=0
-timeout "${WEIR_TIMEOUT:-60}" qemu-system-x86_64 "${machine[@]}" \
+timeout "${WEIR_TIMEOUT:-60}" "${QEMU:-qemu-system-x86_64}" "${machine[@]}" \
     -accel "${QEMU_ACCEL:-tcg}" -cpu max -m "${WEIR_MEMORY:-64}" \
     -display none -monitor none -no-reboot -serial stdio \
     -device isa-debug-exit,iobase=0xf4,iosize=0x04 \
