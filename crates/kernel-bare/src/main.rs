@@ -39,13 +39,15 @@ fn kernel_main(boot: &'static BootInfo) -> ! {
             session.set_term(Term::Dumb);
         }
     }
-    {
-        let mut engine = ENGINE.lock();
-        let [k0, k1] = machine.secret().words;
-        engine.live.limits.set_secret(HashSecret { k0, k1 });
-        session.start(clock::since_power_on(), &mut machine, &mut engine);
-    }
+    let [k0, k1] = machine.secret().words;
+    ENGINE.lock().live.limits.set_secret(HashSecret { k0, k1 });
+    let started = session.start(clock::since_power_on(), &mut machine, &mut ENGINE.lock());
     match option(&mut machine, COMMANDS_OPTION) {
+        // The commands count on a configuration that is not in force.
+        Ok(Some(_)) if started == Status::Failed => {
+            let _ = writeln!(machine, "error: the start-up commands are not run");
+            machine.power_off(ExitCode::Failure)
+        }
         Ok(Some(commands)) => run_and_power_off(commands, machine, session),
         Ok(None) => serve_console(machine, session),
         // Whoever gives commands does not type: a prompt would wait for ever.
@@ -56,15 +58,21 @@ fn kernel_main(boot: &'static BootInfo) -> ! {
     }
 }
 
-/// Runs the start-up commands in order, up to the first that fails, and ends the machine with how that went.
+/// Runs the start-up commands in order, up to the first that fails, and ends the machine with how that went: it is
+/// a success if each was carried out.
 fn run_and_power_off(commands: &str, mut machine: Machine, mut session: Session) -> ! {
-    for line in commands.lines() {
-        match session.run_as_typed(line, &mut machine, &mut ENGINE.lock()) {
-            Status::Done => {}
+    let mut lines = commands.lines();
+    while let Some(line) = lines.next() {
+        let problem = match session.run_as_typed(line, &mut machine, &mut ENGINE.lock()) {
+            Status::Done => continue,
             Status::Failed => machine.power_off(ExitCode::Failure),
-            Status::PowerOff => break,
-            Status::Reboot => machine.reboot(),
-        }
+            Status::PowerOff if lines.next().is_none() => break,
+            Status::PowerOff => "the commands after poweroff are not run",
+            // The machine would come back to the same commands, for ever.
+            Status::Reboot => "reboot is not to be had among start-up commands",
+        };
+        let _ = writeln!(machine, "error: {problem}");
+        machine.power_off(ExitCode::Failure)
     }
     machine.power_off(ExitCode::Success)
 }

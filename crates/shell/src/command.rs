@@ -169,6 +169,8 @@ pub enum Need {
 pub enum ValueKind {
     /// Any text.
     Text,
+    /// The path of a request; it may be empty.
+    Path,
     /// The name of a limit.
     LimitName,
     /// The name of a file of the ramdisk.
@@ -199,6 +201,7 @@ impl ValueKind {
     pub const fn placeholder(self) -> &'static str {
         match self {
             Self::Text => "TEXT",
+            Self::Path => "PATH",
             Self::LimitName => "NAME",
             Self::FileName => "FILE",
             Self::Scope => "SCOPE",
@@ -217,6 +220,7 @@ impl ValueKind {
     pub(crate) const fn description(self) -> &'static str {
         match self {
             Self::Text => "text",
+            Self::Path => "path",
             Self::LimitName => "name of a limit",
             Self::FileName => "name of a file",
             Self::Scope => "scope",

@@ -158,6 +158,7 @@ impl CommandCompleter<'_> {
                 SCOPE_KINDS.iter().for_each(|kind| offer_if(typed, kind, Ending::Open, offer));
             }
             ValueKind::Text
+            | ValueKind::Path
             | ValueKind::Duration
             | ValueKind::Rate
             | ValueKind::Time

@@ -51,8 +51,9 @@ impl Session {
         self.editor.set_term(term);
     }
 
-    /// Puts the shipped configuration in force and prints the banner. `ready` is the time since power-on.
-    pub fn start(&mut self, ready: Nanos, system: &mut dyn System, engine: &mut Engine) {
+    /// Puts the shipped configuration in force and prints the banner. `ready` is the time since power-on. It fails if
+    /// the configuration is refused or the ramdisk damaged; the session goes on all the same.
+    pub fn start(&mut self, ready: Nanos, system: &mut dyn System, engine: &mut Engine) -> Status {
         let history = self.editor.history();
         let mut context = Context {
             term: self.editor.term(),
@@ -61,7 +62,10 @@ impl Session {
             engine,
             history,
         };
-        commands::start::start(&mut context, ready);
+        match commands::start::start(&mut context, ready) {
+            Ok(()) => Status::Done,
+            Err(commands::Failed) => Status::Failed,
+        }
     }
 
     /// Prints the prompt.

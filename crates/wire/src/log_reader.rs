@@ -21,8 +21,9 @@ pub struct Lines<'a> {
 impl<'a> Lines<'a> {
     /// The lines of `content`.
     #[must_use]
-    pub const fn new(content: &'a [u8]) -> Self {
-        Self { rest: content, number: 0 }
+    pub fn new(content: &'a [u8]) -> Self {
+        // A byte-order mark is no part of the first line.
+        Self { rest: content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content), number: 0 }
     }
 
     /// How many bytes have not been gone through yet.
@@ -124,17 +125,14 @@ impl fmt::Display for FormatError {
     }
 }
 
-/// Says what format a log is in. An access log may start with malformed lines: it is enough if one of the first
-/// 16 that are not blank parses. `buffer` is used while looking.
+/// Says what format a log is in. An access log may start with malformed lines: it is enough if one of its lines
+/// parses. `buffer` is used while looking.
 ///
 /// # Errors
 /// What the file is instead, as far as can be seen.
 pub fn detect(content: &[u8], buffer: &mut LineBuffer) -> Result<LogFormat, FormatError> {
     if content.starts_with(b"\x1f\x8b") {
         return Err(FormatError::Gzip);
-    }
-    if is_binary(&content[..content.len().min(BINARY_PROBE_BYTES)]) {
-        return Err(FormatError::Binary);
     }
     let mut lines =
         Lines::new(content).filter(|line| !line.is_blank()).map(|line| line.text.unwrap_or_default());
@@ -143,8 +141,11 @@ pub fn detect(content: &[u8], buffer: &mut LineBuffer) -> Result<LogFormat, Form
     if header.is_ok() {
         return Ok(LogFormat::TokenCsv);
     }
-    if lines.by_ref().take(PROBED_LINES).any(|line| access_log::parse(line, buffer).is_ok()) {
+    if lines.by_ref().any(|line| access_log::parse(line, buffer).is_ok()) {
         return Ok(LogFormat::AccessLog);
+    }
+    if is_binary(&content[..content.len().min(BINARY_PROBE_BYTES)]) {
+        return Err(FormatError::Binary);
     }
     match (first.trim_ascii_start().first(), header) {
         (Some(b'{' | b'['), _) => Err(FormatError::Json),
@@ -153,7 +154,6 @@ pub fn detect(content: &[u8], buffer: &mut LineBuffer) -> Result<LogFormat, Form
     }
 }
 
-const PROBED_LINES: usize = 16;
 const BINARY_PROBE_BYTES: usize = 4096;
 
 /// Text holds no NUL, and few control characters beside white space and escape sequences.
@@ -216,10 +216,12 @@ mod tests {
     fn access_logs_are_seen_behind_malformed_lines() {
         assert_eq!(format(ACCESS), Ok(LogFormat::AccessLog));
         assert_eq!(
-            format(format!("\n \n{}{ACCESS}", "rotated, see below\n".repeat(15))),
+            format(format!("\n \n{}{ACCESS}", "rotated, see below\n".repeat(100))),
             Ok(LogFormat::AccessLog)
         );
-        assert_eq!(format(format!("{}{ACCESS}", "rotated\n".repeat(16))), Err(FormatError::Unknown));
+        assert_eq!(format(format!("\0\n{ACCESS}")), Ok(LogFormat::AccessLog));
+        assert_eq!(format(format!("\u{feff}{ACCESS}")), Ok(LogFormat::AccessLog));
+        assert_eq!(format("rotated\n".repeat(16)), Err(FormatError::Unknown));
         assert_eq!(format(format!("{}\n{ACCESS}", "x".repeat(9000))), Ok(LogFormat::AccessLog));
     }
 
@@ -237,7 +239,6 @@ mod tests {
         assert_eq!(format("\r\n \n\t"), Err(FormatError::Empty));
         assert_eq!(format("\x1f\u{8}"), Err(FormatError::Binary));
         assert_eq!(format(b"\x1f\x8b\x08\x00"), Err(FormatError::Gzip));
-        assert_eq!(format(format!("{ACCESS}\0")), Err(FormatError::Binary));
         assert_eq!(format([*b"\x7fELF"; 9].concat()), Err(FormatError::Binary));
         assert_eq!(format("{\"ip\":\"1.2.3.4\"}\n"), Err(FormatError::Json));
         assert_eq!(format("hello, world, 1\n"), Err(FormatError::Unknown));

@@ -176,6 +176,8 @@ fn check_value<'a>(
     value: &'a str,
 ) -> Result<&'static ArgumentSpec, UsageError<'a>> {
     match argument.value {
+        // The path of a request that could not be read is empty.
+        ValueKind::Path => Ok(argument),
         _ if value.is_empty() => Err(UsageError::EmptyValue { argument }),
         ValueKind::OneOf(accepted) if !accepted.contains(&value) => {
             Err(UsageError::NotOneOf { argument, given: value, accepted })

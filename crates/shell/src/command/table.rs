@@ -395,7 +395,7 @@ const REQUEST_ARGUMENTS: &[ArgumentSpec] = &[
     key("provider", ValueKind::Text, "the provider that it goes to"),
     key("route", ValueKind::Text, "provider and method, such as openai:post"),
     key("method", ValueKind::Text, "its HTTP method"),
-    key("path", ValueKind::Text, "its path, from which the routes tell the group"),
+    key("path", ValueKind::Path, "its path, from which the routes tell the group"),
     key(
         "headers",
         ValueKind::Text,

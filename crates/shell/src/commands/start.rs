@@ -1,7 +1,8 @@
 //! What is done before the first prompt.
 
 use super::config::apply;
-use super::{Context, Count};
+use super::{Context, Count, Failed, Outcome};
+use crate::files::Files;
 use crate::term::Printable;
 use core::fmt;
 use governance::time::Nanos;
@@ -9,9 +10,9 @@ use governance::time::Nanos;
 /// The file that is put in force at the start.
 const CONFIG_FILE: &str = "weir.toml";
 
-/// Puts the shipped configuration in force, if it is there and valid, and prints the banner.
-pub(crate) fn start(context: &mut Context<'_>, ready: Nanos) {
-    // What goes wrong is said in lines of its own; the machine starts whatever it is.
+/// Puts the shipped configuration in force, if it is there and valid, and prints the banner. A configuration that is
+/// refused, or a damaged ramdisk, is a failure: the machine starts, but not as it was meant to.
+pub(crate) fn start(context: &mut Context<'_>, ready: Nanos) -> Outcome {
     let limits = match context.files.find(CONFIG_FILE) {
         Some(file) => apply(context, &file).map_or(Configured::Refused, Configured::Limits),
         None => Configured::Absent,
@@ -21,21 +22,16 @@ pub(crate) fn start(context: &mut Context<'_>, ready: Nanos) {
     } else if let Some(damage) = context.files.damage() {
         context.fail(format_args!("the ramdisk is damaged; files behind the damage are missing: {damage}"));
     }
-    let files = FileNames(context);
     let tenths = ready.0.div_ceil(100_000_000);
-    let banner = format_args!(
-        "weir {} · ready {}.{} s after power-on · 1 core · {limits} · {files}",
+    context.say(format_args!(
+        "weir {} · ready {}.{} s after power-on · 1 core · {limits} · {}",
         env!("CARGO_PKG_VERSION"),
         tenths / 10,
         tenths % 10,
-    );
-    let banner = governance::text::Text::<255>::format(banner);
-    let _ = match banner {
-        Ok(banner) => writeln!(context.system, "{banner}"),
-        Err(_) => {
-            writeln!(context.system, "weir {} · {limits} · ls lists the files", env!("CARGO_PKG_VERSION"))
-        }
-    };
+        FileNames(context.files),
+    ))?;
+    let failed = matches!(limits, Configured::Refused) || context.files.damage().is_some();
+    if failed && !context.files.is_absent() { Err(Failed) } else { Ok(()) }
 }
 
 enum Configured {
@@ -54,14 +50,14 @@ impl fmt::Display for Configured {
     }
 }
 
-struct FileNames<'a, 'c>(&'a Context<'c>);
+struct FileNames(Files);
 
-impl fmt::Display for FileNames<'_, '_> {
+impl fmt::Display for FileNames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.files.iter().next().is_none() {
+        if self.0.iter().next().is_none() {
             return f.write_str("no files");
         }
         f.write_str("files:")?;
-        self.0.files.iter().try_for_each(|file| write!(f, " {}", Printable(file.name)))
+        self.0.iter().try_for_each(|file| write!(f, " {}", Printable(file.name)))
     }
 }
