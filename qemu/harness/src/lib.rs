@@ -8,7 +8,8 @@
 //! - [`kernel`]: builds the kernel once for a test run and reads how much memory it takes.
 //! - [`console`]: what is left of serial output without escape sequences.
 //!
-//! The program `weir-run` (`scripts/run.sh` calls it) boots the kernel for a person or a pipe with the same parts.
+//! The program `weir-run` (`scripts/run.sh` calls it) boots the kernel for a person or a pipe with the same parts;
+//! `weir-boot-bench` (`scripts/bench.sh --boot`) measures how fast it does.
 //! Needs nothing but `std`, and `qemu-system-x86_64` at run time.
 
 #![forbid(unsafe_code)]

@@ -1,6 +1,5 @@
 //! The kernel comes up on both machines and with whatever it finds in its ramdisk.
 
-use std::fs;
 use std::time::Duration;
 
 use harness::files;
@@ -154,19 +153,11 @@ fn an_idle_machine_is_silent() {
     for board in [Board::Q35, Board::Microvm] {
         let mut guest = Guest::start(&Machine { board, ..machine() }).expect("QEMU starts");
         guest.expect_prompt().expect("a prompt");
-        let before = processor_ticks(guest.process_id());
+        let before = guest.processor_time().expect("Linux shows its processes");
         let printed = guest.listen(window);
-        let ticks = processor_ticks(guest.process_id()) - before;
+        let used = guest.processor_time().expect("Linux shows its processes") - before;
         assert_eq!(printed, "", "an idle shell prints nothing");
-        // Linux reports processor time to programs in hundredths of a second on every architecture.
-        let permille = ticks * 10 * 1000 / u64::try_from(window.as_millis()).expect("a short window");
+        let permille = used.as_millis() * 1000 / window.as_millis();
         println!("idle on {}: {}.{} % of a core", board.name(), permille / 10, permille % 10);
     }
-}
-
-/// User and system time of a process, from fields 14 and 15 of `/proc/PID/stat` (proc(5)).
-fn processor_ticks(process: u32) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).expect("Linux shows its processes");
-    let after_name = stat.rsplit(')').next().expect("a name in brackets");
-    after_name.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().expect("a number")).sum()
 }
