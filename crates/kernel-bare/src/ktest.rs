@@ -14,11 +14,16 @@ pub struct Case {
     pub run: fn(&mut Machine),
 }
 
-/// Makes a [`Case`] of each function, named after it.
+/// Makes a binary a kernel that brings the machine up and runs each function as a [`Case`] named after it.
 #[macro_export]
-macro_rules! cases {
+macro_rules! test_kernel {
     ($($name:ident),* $(,)?) => {
-        &[$($crate::ktest::Case { name: stringify!($name), run: $name }),*]
+        $crate::kernel!(kernel_main);
+
+        fn kernel_main(boot: &'static $crate::boot::BootInfo) -> ! {
+            let cases = [$($crate::ktest::Case { name: stringify!($name), run: $name }),*];
+            $crate::ktest::run($crate::init(boot), &cases)
+        }
     };
 }
 

@@ -5,30 +5,22 @@
 use core::arch::asm;
 use core::fmt::Write;
 
+use kernel_bare::Machine;
 use kernel_bare::arch::exceptions::{self, Report, Verdict};
 use kernel_bare::arch::interrupts::{self, Frame};
-use kernel_bare::boot::BootInfo;
 use kernel_bare::memory::stacks::{self, ExceptionStack, KERNEL_STACK};
 use kernel_bare::sync::IrqMutex;
-use kernel_bare::{Machine, cases, ktest};
 use shell::system::System;
 use x86_64::registers::control::Cr2;
 
-kernel_bare::kernel!(kernel_main);
-
-fn kernel_main(boot: &'static BootInfo) -> ! {
-    ktest::run(
-        kernel_bare::init(boot),
-        cases![
-            breakpoint_is_logged_and_returns,
-            registers_survive_an_interrupt,
-            faults_of_the_processor_are_seen,
-            page_fault_tells_address_and_access,
-            every_vector_is_reported_by_name,
-            exceptions_run_on_their_own_stacks,
-        ],
-    )
-}
+kernel_bare::test_kernel![
+    breakpoint_is_logged_and_returns,
+    registers_survive_an_interrupt,
+    faults_of_the_processor_are_seen,
+    page_fault_tells_address_and_access,
+    every_vector_is_reported_by_name,
+    exceptions_run_on_their_own_stacks,
+];
 
 /// What the hook saw last: the frame, and the stack that it lay on.
 static SEEN: IrqMutex<Option<(Frame, u64)>> = IrqMutex::new(None);

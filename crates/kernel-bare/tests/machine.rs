@@ -4,41 +4,34 @@
 
 use governance::time::{CivilDate, Instant, NANOS_PER_SECOND, Nanos, TimeOfDay, WallTime};
 use kernel_bare::arch::apic;
-use kernel_bare::boot::{BootInfo, RegionKind};
+use kernel_bare::boot::RegionKind;
 use kernel_bare::clock::{self, Scale};
 use kernel_bare::fw_cfg::FwCfgError;
 use kernel_bare::queue::ByteQueue;
 use kernel_bare::rtc::{self, Registers};
-use kernel_bare::{Machine, acpi, cases, ktest, log};
+use kernel_bare::{Machine, acpi, log};
 use shell::system::System;
 use wire::ustar::Archive;
 
-kernel_bare::kernel!(kernel_main);
-
-fn kernel_main(boot: &'static BootInfo) -> ! {
-    ktest::run(
-        kernel_bare::init(boot),
-        cases![
-            boot_info_is_sane,
-            memory_regions_do_not_overlap,
-            clock_never_goes_back,
-            clock_scale_is_exact_at_the_far_end,
-            rates_survive_any_measurement,
-            timer_wakes_the_idle_loop_once,
-            idle_does_not_wake_early,
-            clock_registers_decode,
-            wall_clock_is_plausible,
-            options_are_read,
-            ramdisk_files_are_there,
-            log_keeps_the_last_lines,
-            pools_are_not_overfull,
-            queue_keeps_order_around_a_removal,
-            power_off_is_found,
-            tables_lie_neither_in_our_memory_nor_in_devices,
-            damaged_tables_are_refused,
-        ],
-    )
-}
+kernel_bare::test_kernel![
+    boot_info_is_sane,
+    memory_regions_do_not_overlap,
+    clock_never_goes_back,
+    clock_scale_is_exact_at_the_far_end,
+    rates_survive_any_measurement,
+    timer_wakes_the_idle_loop_once,
+    idle_does_not_wake_early,
+    clock_registers_decode,
+    wall_clock_is_plausible,
+    options_are_read,
+    ramdisk_files_are_there,
+    log_keeps_the_last_lines,
+    pools_are_not_overfull,
+    queue_keeps_order_around_a_removal,
+    power_off_is_found,
+    tables_lie_neither_in_our_memory_nor_in_devices,
+    damaged_tables_are_refused,
+];
 
 fn boot_info_is_sane(machine: &mut Machine) {
     let boot = machine.boot();

@@ -6,32 +6,24 @@
 use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use kernel_bare::Machine;
 use kernel_bare::arch::exceptions::{self, Verdict};
 use kernel_bare::arch::interrupts::Frame;
-use kernel_bare::boot::BootInfo;
 use kernel_bare::memory::layout::{self, Access};
 use kernel_bare::memory::paging::{self, Flags, MapError};
 use kernel_bare::memory::physical::{PHYSICAL_MAP, virtual_address};
 use kernel_bare::memory::{PAGE_SIZE, stacks};
-use kernel_bare::{Machine, cases, ktest};
 use x86_64::registers::control::Cr2;
 
-kernel_bare::kernel!(kernel_main);
-
-fn kernel_main(boot: &'static BootInfo) -> ! {
-    ktest::run(
-        kernel_bare::init(boot),
-        cases![
-            no_page_is_writable_and_executable,
-            audit_sees_a_page_that_breaks_the_rules,
-            image_pages_are_where_the_linker_put_them,
-            identity_map_and_guard_pages_are_absent,
-            writing_code_and_constants_faults,
-            running_data_faults,
-            bad_mappings_are_refused,
-        ],
-    )
-}
+kernel_bare::test_kernel![
+    no_page_is_writable_and_executable,
+    audit_sees_a_page_that_breaks_the_rules,
+    image_pages_are_where_the_linker_put_them,
+    identity_map_and_guard_pages_are_absent,
+    writing_code_and_constants_faults,
+    running_data_faults,
+    bad_mappings_are_refused,
+];
 
 const PRESENT: u64 = 1;
 const WRITE: u64 = 2;

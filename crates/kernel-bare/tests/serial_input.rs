@@ -5,18 +5,14 @@
 
 use core::fmt::Write;
 
-use kernel_bare::boot::BootInfo;
-use kernel_bare::{Machine, cases, ktest, serial};
+use kernel_bare::{Machine, serial};
 use shell::system::System;
 
-kernel_bare::kernel!(kernel_main);
-
-fn kernel_main(boot: &'static BootInfo) -> ! {
-    ktest::run(
-        kernel_bare::init(boot),
-        cases![bytes_arrive_while_the_kernel_sleeps, burst_loses_nothing, interrupt_is_taken_out_of_order],
-    )
-}
+kernel_bare::test_kernel![
+    bytes_arrive_while_the_kernel_sleeps,
+    burst_loses_nothing,
+    interrupt_is_taken_out_of_order,
+];
 
 fn read(machine: &mut Machine) -> u8 {
     loop {
