@@ -123,7 +123,8 @@ impl<const KEYS: usize, const LOG: usize> Governor<KEYS, LOG> {
         decision
     }
 
-    /// Says what [`Governor::admit`] would, and neither charges nor counts anything.
+    /// Says what [`Governor::admit`] would, and neither charges nor counts anything: the limit that would speak is
+    /// shown as it stands before the charge.
     pub fn peek(&mut self, now: Now, request: &Request<'_>) -> Decision {
         self.decide(now, request, Access::Peek)
     }
@@ -171,11 +172,13 @@ impl<const KEYS: usize, const LOG: usize> Governor<KEYS, LOG> {
 
     #[inline(always)]
     fn decide(&mut self, now: Now, request: &Request<'_>, access: Access) -> Decision {
-        let by_path = || request.path.map(|path| self.routes.group_of(path));
-        let subject = Subject { request, group: request.group.or_else(by_path) };
-        if subject.group.is_some_and(|group| group.as_str() == EXEMPT_GROUP) {
+        let by_path =
+            if request.group.is_none() { request.path.map(|path| self.routes.group_of(path)) } else { None };
+        // Only a route exempts: a caller cannot by naming the group.
+        if by_path.is_some_and(|group| group.as_str() == EXEMPT_GROUP) {
             return Decision { verdict: Verdict::Allow, reason: Reason::Exempt, limit: None, retry: None };
         }
+        let subject = Subject { request, group: request.group.or(by_path) };
         match self.limits.check(now, &subject, access) {
             Ok(clearance) => {
                 let verdict = match clearance.delay() {

@@ -83,7 +83,8 @@ pub enum RateLimitAlgorithm {
     /// Two counts, the earlier one weighted by how much of it is still inside the window. It prevents twice the
     /// limit at once, but at worst nearly twice the limit still passes within some window's length.
     SlidingWindow(WindowShape),
-    /// The exact sum over the last window, from a log of what was charged: a hard ceiling.
+    /// The exact sum over the last window, from a log of what was charged: a hard ceiling. How long a refused request
+    /// has to wait is exact where at most 1024 charges have to pass for it, and else the time until all have.
     SlidingLog(WindowShape),
 }
 

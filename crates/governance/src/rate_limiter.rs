@@ -26,7 +26,7 @@ pub(crate) use registry::check_fit;
 pub use registry::{LIMITS_MAX, LimitClass, OTHER_LIMITS_MAX, SERVICE_LIMITS_MAX, USER_LIMITS_MAX};
 pub use requests::{RateLimitRequest, RateLimitResponse};
 
-use crate::decision::{LimitStanding, Reason, Refill, Sharing, Wait};
+use crate::decision::{LimitStanding, Reason, Sharing, Wait};
 use crate::limit::{LimitSpec, RateLimitAlgorithm, SpecError};
 use crate::request::Subject;
 use crate::scope::{HashSecret, KeyHash, KeyName, Kind};
@@ -64,6 +64,8 @@ pub enum LimitError {
     UnknownLimit,
     /// The limit gives each key a bucket, and none is known for this one.
     UnknownKey,
+    /// The table of keys is full, and none of the keys that were looked at could make room for this one.
+    TableFull,
     /// The limit has one bucket; a key makes no sense.
     NoKeys,
     /// The limit gives each key a bucket; one has to be named.
@@ -97,6 +99,9 @@ impl fmt::Display for LimitError {
             }
             Self::UnknownLimit => f.write_str("there is no limit of that name"),
             Self::UnknownKey => f.write_str("the limit has no bucket for that key"),
+            Self::TableFull => f.write_str(
+                "the table of keys is full, and the key shares the overflow bucket; try again once others are full again",
+            ),
             Self::NoKeys => f.write_str("the limit has one bucket; leave out the key"),
             Self::KeyNeeded => f.write_str("the limit has a bucket for each key; name one with key=NAME"),
             Self::NoBucket => f.write_str("the limit's algorithm has no bucket"),
@@ -180,7 +185,8 @@ pub enum Access {
     Peek,
 }
 
-/// Every matching limit has room. It is used up by [`RateLimiter::charge`] or [`RateLimiter::release`].
+/// Every matching limit has room. It is used up by [`RateLimiter::charge`] or [`RateLimiter::release`], and holds until
+/// the limiter checks another request, or an operator changes limits or drains buckets.
 #[derive(Debug)]
 #[must_use = "limits that were checked are to be charged or released"]
 pub struct Clearance {
@@ -188,6 +194,8 @@ pub struct Clearance {
     speaker: Option<usize>,
     delay: Nanos,
     now: Now,
+    /// Which check it comes from.
+    serial: u64,
 }
 
 impl Clearance {
@@ -245,6 +253,8 @@ pub struct RateLimiter<const KEYS: usize, const LOG: usize> {
     /// The limits that match the request at hand.
     matches: [Match; LIMITS_MAX],
     matched: usize,
+    /// Counts up whenever the matches are forgotten, so that an outdated clearance is known.
+    serial: u64,
     /// Stands in for a bucket that a peek does not find, with its link to a grant.
     absent: (Bucket, u16),
     /// The latest time that was seen: no clock of a limiter ever goes back.
@@ -274,6 +284,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             grants: [Grant { extra: 0, until: 0 }; GRANTS_MAX],
             matches: [Match { limit: 0, place: Place::Limit, hash: KeyHash(0) }; LIMITS_MAX],
             matched: 0,
+            serial: 0,
             absent: (Bucket::Untouched, 0),
             latest: Now { instant: crate::time::Instant(0), wall: crate::time::WallTime(0) },
             evicted_fresh: 0,
@@ -290,7 +301,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         self.table.clear();
         self.log.clear();
         self.grants.fill(Grant::default());
-        self.matched = 0;
+        self.forget_matches();
         self.latest = Now::default();
         (self.evicted_fresh, self.overflow_hits, self.log_full) = (0, 0, 0);
     }
@@ -328,14 +339,18 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         let speaker = match self.matched {
             0 => None,
             1 => Some(0),
-            _ => self.tightest(now, subject, access),
+            _ => self.tightest(now, subject),
         };
-        Ok(Clearance { speaker, delay, now })
+        Ok(Clearance { speaker, delay, now, serial: self.serial })
     }
 
     /// Charges every limit that was found by the check, and tells how the tightest of them stands now.
+    ///
+    /// # Panics
+    /// If the clearance is outdated: it would charge the matches of another request.
     #[inline(always)]
     pub fn charge(&mut self, subject: &Subject<'_>, clearance: Clearance) -> Option<LimitStanding> {
+        self.assert_current(&clearance);
         for index in 0..self.matched {
             if clearance.speaker != Some(index) {
                 self.take(clearance.now, subject, self.matches[index]);
@@ -354,7 +369,11 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     }
 
     /// Lets go of what the check found, without a charge, and tells how the tightest limit stands.
+    ///
+    /// # Panics
+    /// If the clearance is outdated.
     pub fn release(&mut self, clearance: Clearance) -> Option<LimitStanding> {
+        self.assert_current(&clearance);
         let standing = match clearance.speaker {
             Some(index) if index < self.matched => {
                 let matched = self.matches[index];
@@ -467,6 +486,16 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
 
     #[cold]
     fn place_of_new_key(&mut self, now: Now, id: LimitId, hash: KeyHash, key: &KeyName<'_>) -> Place {
+        let Some(place) = self.insert_key(now, id, hash, key) else {
+            self.overflow_hits += 1;
+            self.registry.entry_mut(id).stats.overflow_hits += 1;
+            return Place::Overflow;
+        };
+        slot_place(place)
+    }
+
+    /// Gives a key that is not in the table a slot, if there is one or the sweep finds one.
+    fn insert_key(&mut self, now: Now, id: LimitId, hash: KeyHash, key: &KeyName<'_>) -> Option<usize> {
         if self.table.len() == KEYS {
             let swept = self.table.sweep();
             if let Some(fresh) = self.fresh_slot(now, swept) {
@@ -474,13 +503,9 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
                 self.evicted_fresh += 1;
             }
         }
-        let Ok(place) = self.table.insert(id.0, hash, key.to_name()) else {
-            self.overflow_hits += 1;
-            self.registry.entry_mut(id).stats.overflow_hits += 1;
-            return Place::Overflow;
-        };
+        let place = self.table.insert(id.0, hash, key.to_name()).ok()?;
         self.registry.entry_mut(id).stats.keys += 1;
-        slot_place(place)
+        Some(place)
     }
 
     /// The place that a key would get, as [`RateLimiter::place_of_new_key`] finds it, one after the other for all
@@ -575,14 +600,14 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// Of several limits that have room, the one with the smallest share left after the request, the earlier in the
     /// file among equals. Where nothing bounds the request, the first in the file.
     #[inline(never)]
-    fn tightest(&mut self, now: Now, subject: &Subject<'_>, access: Access) -> Option<usize> {
+    fn tightest(&mut self, now: Now, subject: &Subject<'_>) -> Option<usize> {
         let mut tightest: Option<(usize, Room)> = None;
         for index in 0..self.matched {
             let matched = self.matches[index];
             let cost = self.cost(subject, matched);
             let Judged { terms, bucket, .. } = self.settled(now, matched);
             let Some(room) = terms.room(bucket) else { continue };
-            let room = if access == Access::Charge { room.after(cost) } else { room };
+            let room = room.after(cost);
             if tightest.is_none_or(|(other, least)| self.is_tighter((index, &room), (other, &least))) {
                 tightest = Some((index, room));
             }
@@ -672,8 +697,17 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         }
     }
 
+    #[inline(always)]
+    fn assert_current(&self, clearance: &Clearance) {
+        assert!(
+            clearance.serial == self.serial,
+            "the clearance is outdated: another check or change came after it"
+        );
+    }
+
     fn forget_matches(&mut self) {
         self.matched = 0;
+        self.serial = self.serial.wrapping_add(1);
         self.log.forget_promises();
     }
 
@@ -693,16 +727,8 @@ struct Judged<'a, const LOG: usize> {
 impl<const LOG: usize> Judged<'_, LOG> {
     #[inline(always)]
     fn standing(&self, Match { limit, place, .. }: Match) -> LimitStanding {
-        let room = self.terms.room(self.bucket);
-        let refill = room.map(|_| self.terms.refill(self.bucket, self.log));
-        LimitStanding {
-            limit: LimitId(limit),
-            shared: if place == Place::Overflow { Sharing::Overflow } else { Sharing::Own },
-            capacity: room.map(|room| room.capacity),
-            credit: room.map_or(0, |room| room.credit),
-            per_unit: room.map_or(1, |room| room.per_unit),
-            refill: refill.unwrap_or(Refill::Step(Nanos::ZERO)),
-        }
+        let shared = if place == Place::Overflow { Sharing::Overflow } else { Sharing::Own };
+        self.terms.standing(LimitId(limit), shared, self.bucket, self.log)
     }
 }
 

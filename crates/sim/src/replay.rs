@@ -44,11 +44,13 @@ pub fn virtual_seconds(log: &Log) -> u64 {
 /// The request that a record stands for.
 #[must_use]
 pub fn request(record: &Record, service: &str, routes: &[(String, String)]) -> Request {
+    let group = routes::group(routes, &record.path);
     Request {
         service: Some(service.to_owned()),
         user: record.user.clone(),
         ip: record.ip,
-        group: Some(routes::group(routes, &record.path).to_owned()),
+        group: Some(group.to_owned()),
+        exempt: group == routes::EXEMPT_GROUP,
         bytes: record.bytes,
         tokens: record.tokens,
         ..Request::default()

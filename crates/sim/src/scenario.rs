@@ -382,6 +382,7 @@ impl Maker {
             bytes: self.cost(),
             tokens: self.cost(),
             cost: if self.random.chance(60) { 1 } else { self.cost() },
+            exempt: self.random.chance(5),
         }
     }
 

@@ -13,8 +13,10 @@ mod engine;
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use governance::config::Config;
 use governance::decision::{Decision, LimitStanding, Reason, Verdict as EngineVerdict, Wait as EngineWait};
 use governance::governor::Governor;
 use governance::rate_limiter::{LimitError, LimitId};
@@ -152,6 +154,13 @@ struct Done {
     overflows: u64,
 }
 
+/// Exempts a path, and limits nothing.
+static EXEMPTING: LazyLock<Box<Config>> = LazyLock::new(|| {
+    let mut config = Box::new(Config::new());
+    config.routes.add(engine::EXEMPT_PATH, "exempt").expect("a route");
+    config
+});
+
 /// Runs a scenario on both sides until its end or the first difference.
 fn run<const KEYS: usize>(
     engine: &mut Governor<KEYS, LOG>,
@@ -160,6 +169,7 @@ fn run<const KEYS: usize>(
     done: &mut Done,
 ) -> Result<(), String> {
     engine.reset(secret);
+    engine.configure(engine::now(Clocks::default()), &EXEMPTING).expect("a route and no limits");
     for limit in &scenario.limits {
         engine.limits.add(&engine::spec(limit)).expect("few limits with names of their own");
     }
@@ -250,7 +260,11 @@ impl<const KEYS: usize> Pair<'_, KEYS> {
         let asked = engine::request(request);
         let seen = self.engine.peek(engine::now(now), &asked);
         let decision = self.engine.admit(engine::now(now), &asked);
-        if (seen.verdict, seen.reason, seen.retry) != (decision.verdict, decision.reason, decision.retry) {
+        let said = |decision: &Decision| {
+            let speaker = decision.limit.map(|standing| standing.limit);
+            (decision.verdict, decision.reason, decision.retry, speaker)
+        };
+        if said(&seen) != said(&decision) {
             return Err(format!("a look says {seen:?}, the decision {decision:?}"));
         }
         if decision.reason != Reason::Exempt {
@@ -276,7 +290,7 @@ impl<const KEYS: usize> Pair<'_, KEYS> {
             Verdict::Allow { delay_ns } => {
                 let speaking = self.model.tightest(self.latest, request).cloned();
                 let reason = match &speaking {
-                    _ if request.group.as_deref() == Some("exempt") => Reason::Exempt,
+                    _ if request.exempt => Reason::Exempt,
                     None => Reason::NoLimit,
                     Some(_) => Reason::WithinLimits,
                 };
@@ -453,7 +467,7 @@ fn key_of<'a>(limit: &Limit, name: &'a str) -> Option<KeyName<'a>> {
 
 fn is_bad_grant(algorithm: &Algorithm, handling: Handling) -> bool {
     let Handling::Grant { extra, .. } = handling else { return false };
-    let capacity = algorithm.capacity().unwrap_or(0).saturating_add(extra);
+    let Some(capacity) = algorithm.capacity().unwrap_or(0).checked_add(extra) else { return true };
     let period = match *algorithm {
         Algorithm::TokenBucket { per_ns, .. }
         | Algorithm::LeakyBucket { per_ns, .. }

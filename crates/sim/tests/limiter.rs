@@ -127,10 +127,12 @@ fn each_unit_is_charged_its_own_amount() {
 #[test]
 fn an_exempt_request_meets_no_limit() {
     let mut limiter = limiter(&[Limit::on("user:*", Algorithm::Ban), Limit::on("group:*", bucket(1))]);
-    let request = Request { group: Some("exempt".to_owned()), ..by("ann") };
+    let request = Request { group: Some("exempt".to_owned()), exempt: true, ..by("ann") };
     let outcome = decide(&mut limiter, 0, &request);
     assert!(outcome.allowed() && outcome.matched.is_empty());
     assert_eq!(limiter.counts("group:*"), Counts::default());
+    let named = Request { exempt: false, ..request };
+    assert!(!decide(&mut limiter, 0, &named).allowed(), "a name alone exempts nobody");
 }
 
 #[test]

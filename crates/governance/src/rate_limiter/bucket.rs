@@ -18,8 +18,9 @@
 //! The path of a decision through a token or leaky bucket is short and inlined. The other algorithms stand in
 //! functions of their own, out of its way, which take [`Terms`] by value so that it can stay in registers.
 
+use super::LimitId;
 use super::log_pool::{Log, LogPool};
-use crate::decision::{Refill, Wait, div_ceil_nanos};
+use crate::decision::{LimitStanding, Refill, Sharing, Wait, div_ceil_nanos};
 use crate::limit::{Align, BucketShape, RateLimitAlgorithm, WindowShape};
 use crate::scope::KeyHash;
 use crate::time::{Nanos, Now};
@@ -517,6 +518,27 @@ impl Terms<'_> {
                 Nanos(full_at.saturating_sub(self.now.instant.0))
             }
             _ => Nanos::ZERO,
+        }
+    }
+
+    /// How the settled bucket of a limit stands, in words for whoever asks.
+    #[inline(always)] // see `RateLimiter`: its answer would go through memory
+    pub(crate) fn standing<const LOG: usize>(
+        &self,
+        limit: LimitId,
+        shared: Sharing,
+        bucket: &Bucket,
+        log: &LogPool<LOG>,
+    ) -> LimitStanding {
+        let room = self.room(bucket);
+        let refill = room.map(|_| self.refill(bucket, log));
+        LimitStanding {
+            limit,
+            shared,
+            capacity: room.map(|room| room.capacity),
+            credit: room.map_or(0, |room| room.credit),
+            per_unit: room.map_or(1, |room| room.per_unit),
+            refill: refill.unwrap_or(Refill::Step(Nanos::ZERO)),
         }
     }
 

@@ -1,5 +1,9 @@
 //! The entries of all exact windows: one static pool of (time, amount), linked into a queue for each bucket.
 
+/// How many entries of a log are looked at to tell a refused request when to come back. Anybody can make a log long
+/// and then be refused at will, and no refusal is to take longer than a decision can.
+pub(crate) const WALK_MAX: usize = 1024;
+
 /// An entry's place in the pool, plus one; 0 stands for no entry, so that an empty pool is all-zero.
 type Link = u32;
 
@@ -131,19 +135,23 @@ impl<const ENTRIES: usize> LogPool<ENTRIES> {
         }
     }
 
-    /// The time of the entry with whose expiry `amount` has left the log, if there is so much in it.
-    /// It looks at no more than `amount` entries that weigh something.
+    /// The time of the entry with whose expiry `amount` has left the log, if there is so much in it. Where that takes
+    /// more than [`WALK_MAX`] entries, the time of the last one, by which it has left for certain.
     pub(crate) fn time_when_freed(&self, log: &Log, amount: u128) -> Option<u64> {
+        if u128::from(log.sum) < amount {
+            return None;
+        }
         let mut freed = 0;
         let mut link = log.head;
-        while let Some(entry) = self.entry(link) {
+        for _ in 0..WALK_MAX {
+            let entry = self.entry(link)?;
             freed += u128::from(entry.amount);
             if freed >= amount {
                 return Some(entry.at);
             }
             link = entry.next;
         }
-        None
+        self.last(log)
     }
 
     /// The time of the last entry.
@@ -189,7 +197,7 @@ impl<const ENTRIES: usize> LogPool<ENTRIES> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Log, LogPool, PoolExhausted};
+    use super::{Log, LogPool, PoolExhausted, WALK_MAX};
     use proptest::prelude::{ProptestConfig, prop, proptest};
     use std::collections::VecDeque;
 
@@ -210,6 +218,23 @@ mod tests {
         pool.release(&mut first);
         pool.release(&mut second);
         assert_eq!((first, second, pool.in_use()), (Log::default(), Log::default(), 0));
+    }
+
+    #[test]
+    fn a_walk_over_a_long_log_ends_at_a_bound_with_a_time_that_is_late_enough() {
+        let mut pool = Box::new(LogPool::<{ 2 * WALK_MAX }>::new());
+        let mut log = Log::default();
+        let most = u64::try_from(WALK_MAX).unwrap();
+        for at in 1..=2 * most {
+            pool.push(&mut log, at, 1).unwrap();
+        }
+        assert_eq!(pool.time_when_freed(&log, u128::from(most)), Some(most), "exact up to the bound");
+        assert_eq!(pool.time_when_freed(&log, u128::from(most) + 1), Some(2 * most));
+        assert_eq!(pool.time_when_freed(&log, u128::from(2 * most)), Some(2 * most));
+        assert_eq!(pool.time_when_freed(&log, u128::from(2 * most) + 1), None);
+        // Entries without weight are looked at like others.
+        pool.subtract(&mut log, most);
+        assert_eq!(pool.time_when_freed(&log, 1), Some(2 * most));
     }
 
     proptest! {

@@ -2,7 +2,7 @@
 
 use super::bucket::{Bucket, Grant, Terms};
 use super::{GRANTS_MAX, LimitError, LimitId, LimitStats, RateLimiter};
-use crate::decision::{LimitStanding, Refill, Sharing};
+use crate::decision::{LimitStanding, Sharing};
 use crate::limit::{LimitSpec, RateLimitAlgorithm};
 use crate::scope::{KeyHash, KeyName, Name};
 use crate::time::{Nanos, Now};
@@ -100,7 +100,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             Err(LimitError::UnknownKey) => {
                 let algorithm = self.registry.entry(id).spec.algorithm;
                 let terms = Terms { algorithm: &algorithm, hash: KeyHash(0), now, grant: Grant::default() };
-                return standing(id, &terms, &Bucket::Untouched, Refill::Step(Nanos::ZERO), Sharing::Own);
+                return Ok(terms.standing(id, Sharing::Own, &Bucket::Untouched, &self.log));
             }
             Err(error) => return Err(error),
         };
@@ -170,7 +170,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// A key that is not known yet gets its bucket here.
     ///
     /// # Errors
-    /// [`LimitError::GrantsFull`], [`LimitError::BadGrant`], or that there is no such limit or bucket.
+    /// [`LimitError::GrantsFull`], [`LimitError::BadGrant`], [`LimitError::TableFull`], or that there is no such limit or bucket.
     pub fn handle_burst(
         &mut self,
         now: Now,
@@ -288,10 +288,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     fn adopt(&mut self, now: Now, id: LimitId, key: Option<KeyName<'_>>) -> Result<Owner, LimitError> {
         let key = key.ok_or(LimitError::KeyNeeded)?;
         let hash = self.hash(self.registry.entry(id).spec.scope.kind, key);
-        let super::Place::Slot(place) = self.place_of_new_key(now, id, hash, &key) else {
-            return Err(LimitError::UnknownKey);
-        };
-        Ok(Owner::Slot(place as usize))
+        self.insert_key(now, id, hash, &key).map(Owner::Slot).ok_or(LimitError::TableFull)
     }
 
     pub(super) fn bucket_mut(&mut self, owner: Owner) -> (&mut Bucket, &mut u16) {
@@ -333,9 +330,9 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         };
         let entry = self.registry.entry(id);
         let shared = if key.is_none() && entry.is_wildcard() { Sharing::Overflow } else { Sharing::Own };
-        let standing = self.with_owner(now, owner, |terms, bucket, log| {
-            standing(id, terms, bucket, terms.refill(bucket, log), shared)
-        })?;
+        let standing =
+            self.with_owner(now, owner, |terms, bucket, log| terms.standing(id, shared, bucket, log));
+        standing.capacity.ok_or(LimitError::NoBucket)?;
         let link = *self.bucket_mut(owner).1;
         let grant = self.grant(link);
         let grant =
@@ -368,29 +365,12 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     }
 }
 
-/// Whether capacity × period stays within its bound when `extra` is added to the capacity.
+/// Whether the capacity, and capacity × period, stay within their bounds when `extra` is added to the capacity.
 pub(super) fn is_computable(algorithm: &RateLimitAlgorithm, extra: u64) -> bool {
     let bucket = algorithm.bucket().map(|shape| (shape.capacity, shape.rate.period));
     let window = || algorithm.window().map(|shape| (shape.limit, shape.window));
     let (capacity, period) = bucket.or_else(window).unwrap_or_default();
-    let product = u128::from(capacity.saturating_add(extra)) * u128::from(period.0);
-    product >> crate::limit::PRODUCT_BITS_MAX == 0
-}
-
-fn standing(
-    id: LimitId,
-    terms: &Terms<'_>,
-    bucket: &Bucket,
-    refill: Refill,
-    shared: Sharing,
-) -> Result<LimitStanding, LimitError> {
-    let room = terms.room(bucket).ok_or(LimitError::NoBucket)?;
-    Ok(LimitStanding {
-        limit: id,
-        shared,
-        capacity: Some(room.capacity),
-        credit: room.credit,
-        per_unit: room.per_unit,
-        refill,
+    capacity.checked_add(extra).is_some_and(|capacity| {
+        (u128::from(capacity) * u128::from(period.0)) >> crate::limit::PRODUCT_BITS_MAX == 0
     })
 }

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::meter::{Meter, Wait};
-use super::routes::EXEMPT_GROUP;
 use super::rule::{Algorithm, Clocks, Limit, Request, Unit};
 use super::scope::{matching, name_of};
 
@@ -96,7 +95,7 @@ impl Limiter {
 
     /// Decides `request` and charges for it if it passes.
     pub fn decide(&mut self, now: Clocks, request: &Request) -> Outcome {
-        if request.group.as_deref() == Some(EXEMPT_GROUP) {
+        if request.exempt {
             return Outcome { verdict: Verdict::Allow { delay_ns: 0 }, matched: vec![], refusing: vec![] };
         }
         let met: Vec<Limit> =

@@ -178,6 +178,8 @@ impl Meter {
             (_, fresh) => fresh,
         };
         self.algorithm = algorithm;
+        let capacity = algorithm.capacity().unwrap_or(0);
+        self.grant = self.grant.filter(|grant| capacity.checked_add(grant.extra).is_some());
         let capacity = self.capacity();
         self.clamp(&capacity);
     }

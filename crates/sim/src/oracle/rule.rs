@@ -293,6 +293,8 @@ pub struct Request {
     pub actor: Option<String>,
     /// The endpoint group.
     pub group: Option<String>,
+    /// Whether a route leads its path to the group that is never limited.
+    pub exempt: bool,
     /// The provider that is called.
     pub provider: Option<String>,
     /// `provider:method`, lower case.
@@ -317,6 +319,7 @@ impl Default for Request {
             session: None,
             actor: None,
             group: None,
+            exempt: false,
             provider: None,
             route: None,
             bytes: 0,

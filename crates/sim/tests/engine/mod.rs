@@ -81,6 +81,9 @@ pub(crate) fn algorithm(algorithm: &Algorithm) -> RateLimitAlgorithm {
     }
 }
 
+/// A path that the routes of the tests lead to the group `exempt`.
+pub(crate) const EXEMPT_PATH: &str = "/healthz";
+
 pub(crate) fn request(request: &Request) -> EngineRequest<'_> {
     fn name(name: &Option<String>) -> Option<NameRef<'_>> {
         name.as_deref().map(|name| NameRef::new(name).expect("a name"))
@@ -93,7 +96,9 @@ pub(crate) fn request(request: &Request) -> EngineRequest<'_> {
         key: name(&request.key),
         session: name(&request.session),
         actor: name(&request.actor),
-        group: name(&request.group),
+        // What is exempt is so by its path, as long as no group is given.
+        path: request.exempt.then_some(EXEMPT_PATH.as_bytes()),
+        group: name(&request.group).filter(|_| !request.exempt),
         provider: name(&request.provider),
         route: name(&request.route),
         cost: request.cost,

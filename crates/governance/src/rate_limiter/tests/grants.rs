@@ -135,3 +135,29 @@ fn a_change_of_shape_under_a_grant_cannot_overflow() {
     governor.limits.refund(at(2), id, None, u64::MAX).unwrap();
     assert!(governor.admit(at(2), &Request { cost: 0, ..web(0) }).is_allowed());
 }
+
+#[test]
+fn a_grant_to_a_key_without_a_place_is_refused_and_counts_nothing() {
+    let mut governor = governor::<2, 8>();
+    let id = governor.limits.add(&spec("user:*", token_bucket(5, "1/1h"))).unwrap();
+    for user in ["a", "b"] {
+        assert!(governor.admit(at(0), &of_user(user)).is_allowed());
+    }
+    let granted = governor.limits.handle_burst(at(0), id, key(Kind::User, "c"), 5, Nanos(SECOND));
+    assert_eq!(granted, Err(LimitError::TableFull));
+    assert_eq!(governor.limits.table_stats().overflow_hits, 0);
+    assert_eq!(governor.limits.get_limit_stats(id).unwrap().overflow_hits, 0);
+    assert_eq!(governor.limits.table_stats().grants, 0);
+    // Once a key is full again, there is room.
+    let hour = 3600 * SECOND;
+    assert_eq!(governor.limits.handle_burst(at(hour), id, key(Kind::User, "c"), 5, Nanos(SECOND)), Ok(()));
+    assert_eq!(governor.limits.get_tokens(at(hour), id, key(Kind::User, "c")), Ok(10));
+}
+
+#[test]
+fn a_grant_beyond_what_a_number_can_say_is_refused() {
+    let (mut governor, id) = governor_with(fixed(u64::MAX - 3, "1ns"));
+    assert_eq!(governor.limits.handle_burst(at(0), id, None, 4, Nanos(SECOND)), Err(LimitError::BadGrant));
+    assert_eq!(governor.limits.handle_burst(at(0), id, None, 3, Nanos(SECOND)), Ok(()));
+    assert_eq!(governor.limits.standing_of(at(0), id, None).unwrap().capacity, Some(u64::MAX));
+}

@@ -4,11 +4,12 @@ use super::support::{
     SECOND, at, fixed, from_ip, governor, key, log, name, named, of_user, passes, remaining, retry_nanos,
     sliding, spec, token_bucket, web,
 };
+use crate::config::Config;
 use crate::decision::{Reason, Verdict, Wait};
 use crate::governor::Governor;
 use crate::limit::{LimitName, LimitSpec, LimitState, RateLimitAlgorithm};
-use crate::rate_limiter::{LimitId, LimitStats};
-use crate::request::{Request, Unit};
+use crate::rate_limiter::{Access, LimitId, LimitStats};
+use crate::request::{Request, Subject, Unit};
 use crate::scope::{Kind, Scope};
 use crate::time::{Instant, Nanos, Now, WallTime};
 
@@ -345,13 +346,27 @@ fn an_allow_names_the_limit_with_the_least_part_left() {
 }
 
 #[test]
-fn the_exempt_group_is_never_limited() {
+fn a_path_of_the_exempt_group_is_never_limited() {
     let (mut governor, _) = with(&[spec("service:web", RateLimitAlgorithm::Ban)]);
-    let exempt = Request { group: Some(name("exempt")), ..web(1) };
-    let decision = governor.admit(at(0), &exempt);
+    let mut config = Box::new(Config::new());
+    config.routes.add("/healthz", "exempt").unwrap();
+    config.add_limit(&spec("service:web", RateLimitAlgorithm::Ban)).unwrap();
+    governor.configure(at(0), &config).unwrap();
+    let decision = governor.admit(at(0), &Request { path: Some(b"/healthz"), ..web(1) });
     assert_eq!((decision.verdict, decision.reason, decision.limit), (Verdict::Allow, Reason::Exempt, None));
     assert_eq!(governor.counters().of(Reason::Exempt), 1);
     assert_eq!(governor.admit(at(0), &web(1)).reason, Reason::Banned);
+}
+
+#[test]
+fn a_caller_that_names_the_exempt_group_is_limited_like_any() {
+    let (mut governor, ids) =
+        with(&[spec("ip:192.0.2.1", RateLimitAlgorithm::Ban), spec("group:exempt", token_bucket(1, "1/1h"))]);
+    let asked = Request { group: Some(name("exempt")), ..web(1) };
+    assert_eq!(governor.admit(at(0), &asked).limit.unwrap().limit, ids[1]);
+    assert_eq!(governor.admit(at(0), &asked).reason, Reason::OverLimit);
+    let banned = Request { ip: "192.0.2.1".parse().ok(), ..asked };
+    assert_eq!(governor.admit(at(0), &banned).reason, Reason::Banned);
 }
 
 #[test]
@@ -420,4 +435,54 @@ fn scopes_of_names_with_separators_do_not_meet() {
     let request = Request { key: Some(name("a")), user: Some(name("b")), ..Request::default() };
     assert!(governor.admit(at(0), &request).is_allowed());
     assert!(!governor.admit(at(0), &Request { key: Some(name("a:b")), ..Request::default() }).is_allowed());
+}
+
+/// 5 of 10 requests and 600 of 1000 bytes: the requests are tighter now, the bytes are once 500 of them are charged.
+#[test]
+fn a_look_names_the_limit_that_the_decision_will() {
+    let (mut governor, ids) = with(&[
+        spec("service:web", token_bucket(10, "1/1h")),
+        in_unit(spec("service:web", token_bucket(1000, "1/1h")), Unit::Bytes),
+    ]);
+    assert!(governor.admit(at(0), &Request { bytes: 400, ..web(5) }).is_allowed());
+    let request = Request { bytes: 500, ..web(1) };
+    let looked = governor.peek(at(0), &request);
+    assert_eq!((looked.limit.unwrap().limit, remaining(&looked)), (ids[1], 600), "as it stands");
+    let decided = governor.admit(at(0), &request);
+    assert_eq!((decided.limit.unwrap().limit, remaining(&decided)), (ids[1], 100), "as it was left");
+}
+
+fn subject<'a>(request: &'a Request<'a>) -> Subject<'a> {
+    Subject { request, group: None }
+}
+
+#[test]
+#[should_panic(expected = "the clearance is outdated")]
+fn an_outdated_clearance_does_not_charge_what_another_request_matched() {
+    let (mut governor, _) = with(&[spec("user:*", token_bucket(9, "1/1h"))]);
+    let (ann, bob) = (of_user("ann"), of_user("bob"));
+    let older = governor.limits.check(at(0), &subject(&ann), Access::Charge).unwrap();
+    let _newer = governor.limits.check(at(0), &subject(&bob), Access::Charge).unwrap();
+    governor.limits.charge(&subject(&ann), older);
+}
+
+#[test]
+#[should_panic(expected = "the clearance is outdated")]
+fn a_clearance_is_outdated_once_its_limit_is_removed() {
+    let (mut governor, ids) = with(&[spec("user:*", token_bucket(9, "1/1h"))]);
+    let ann = of_user("ann");
+    let clearance = governor.limits.check(at(0), &subject(&ann), Access::Charge).unwrap();
+    governor.limits.remove(ids[0]).unwrap();
+    governor.limits.release(clearance);
+}
+
+#[test]
+fn a_clearance_that_was_dropped_stands_in_nobodys_way() {
+    let (mut governor, ids) = with(&[spec("user:*", token_bucket(9, "1/1h"))]);
+    let (ann, bob) = (of_user("ann"), of_user("bob"));
+    drop(governor.limits.check(at(0), &subject(&ann), Access::Charge));
+    let clearance = governor.limits.check(at(0), &subject(&bob), Access::Charge).unwrap();
+    governor.limits.charge(&subject(&bob), clearance);
+    let left = |governor: &mut Small, user| governor.limits.get_tokens(at(0), ids[0], key(Kind::User, user));
+    assert_eq!((left(&mut governor, "ann"), left(&mut governor, "bob")), (Ok(9), Ok(8)));
 }
