@@ -217,11 +217,12 @@ impl From<IpAddr> for IpKey {
 
 impl IpKey {
     fn parse(text: &str) -> Result<Self, ScopeError> {
-        let address = match text.strip_suffix("/64") {
-            Some(network) => IpAddr::V6(network.parse().map_err(|_| ScopeError::NotAnAddress)?),
-            None => text.parse().map_err(|_| ScopeError::NotAnAddress)?,
-        };
-        Ok(Self::from(address))
+        match text.strip_suffix("/64") {
+            // A network is IPv6 also where an address in it would stand for an IPv4 host.
+            Some(address) => address.parse().map(network).map(Self::V6Network),
+            None => text.parse::<IpAddr>().map(Self::from),
+        }
+        .map_err(|_| ScopeError::NotAnAddress)
     }
 }
 
@@ -458,6 +459,7 @@ mod tests {
         for (written, shown) in [
             ("ip:203.0.113.9", "ip:203.0.113.9"),
             ("ip:::ffff:203.0.113.9", "ip:203.0.113.9"),
+            ("ip:::ffff:203.0.113.9/64", "ip:::/64"),
             ("ip:2001:0db8:0:0::1", "ip:2001:db8::/64"),
             ("ip:2001:db8::/64", "ip:2001:db8::/64"),
         ] {
