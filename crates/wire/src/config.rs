@@ -7,7 +7,7 @@
 use core::fmt;
 
 use governance::config::{Config, IdentityError};
-use governance::limit::{FieldValue, LimitDraft, LimitName, Problem, SpecError};
+use governance::limit::{FIELDS, FieldValue, LimitDraft, LimitName, Problem, SpecError};
 use governance::rate_limiter::LimitError;
 use governance::routes::RouteError;
 use governance::text::Text;
@@ -113,7 +113,7 @@ impl ConfigReader {
         let mut builder = Builder { config, report, errors: 0, table: Table::Root, draft: None };
         let summary = self.toml.read(document, &mut builder);
         builder.finish_limit();
-        debug_assert!(summary.errors <= builder.errors, "a syntax error was not reported");
+        assert!(summary.errors <= builder.errors, "a syntax error was not reported");
         builder.errors
     }
 }
@@ -133,6 +133,8 @@ enum Table {
 struct Draft {
     draft: LimitDraft,
     at: Position,
+    /// Where the value of each field is, in the order of [`FIELDS`].
+    values: [Option<Position>; FIELDS.len()],
     /// Something in it was refused, so that a field may be missing for that reason alone.
     broken: bool,
 }
@@ -155,16 +157,21 @@ impl Builder<'_> {
     }
 
     fn finish_limit(&mut self) {
-        let Some(Draft { draft, at, broken }) = self.draft.take() else { return };
-        match draft.finish() {
-            Ok(spec) => {
-                if let Err(error) = self.config.add_limit(&spec) {
-                    self.refuse(at, ConfigError::Conflict { name: spec.name, error });
-                }
+        let Some(Draft { draft, at, values, broken }) = self.draft.take() else { return };
+        if let Ok(spec) = draft.finish() {
+            if let Err(error) = self.config.add_limit(&spec) {
+                self.refuse(at, ConfigError::Conflict { name: spec.name, error });
             }
-            Err(error) if !broken => self.refuse(at, ConfigError::Limit(error)),
-            Err(_) => {}
+            return;
         }
+        draft.each_problem(|error| {
+            let is_missing = matches!(error.problem, Problem::Missing | Problem::MissingFor(_));
+            if !(broken && is_missing) {
+                let field = FIELDS.iter().position(|field| *field == error.field);
+                let value = field.and_then(|field| values[field]);
+                self.refuse(value.unwrap_or(at), ConfigError::Limit(error));
+            }
+        });
     }
 
     /// The table that a path leads to.
@@ -221,7 +228,11 @@ impl Builder<'_> {
         };
         let Some(draft) = &mut self.draft else { return };
         match draft.draft.set(key.name, field) {
-            Ok(()) => {}
+            Ok(()) => {
+                if let Some(field) = FIELDS.iter().position(|field| *field == key.name) {
+                    draft.values[field] = Some(at);
+                }
+            }
             Err(SpecError { problem: Problem::Unknown, .. }) => self.refuse_key(key, LIMIT_KEYS),
             Err(error) => self.refuse(at, ConfigError::Limit(error)),
         }
@@ -245,7 +256,12 @@ impl Visitor for Builder<'_> {
         let error = match (name, kind, inner) {
             ("identity" | "routes", TableKind::Table, None) => return,
             ("limit", TableKind::ArrayElement, None) => {
-                self.draft = Some(Draft { draft: LimitDraft::default(), at, broken: false });
+                self.draft = Some(Draft {
+                    draft: LimitDraft::default(),
+                    at,
+                    values: [None; FIELDS.len()],
+                    broken: false,
+                });
                 return;
             }
             ("identity", _, None) => ConfigError::TableKind { expected: "[identity], which is there once" },
@@ -412,6 +428,24 @@ capacity = 1
             "{errors:#?}"
         );
         assert!(errors[11].ends_with("rate: missing; algorithm token-bucket needs it"), "{}", errors[11]);
+    }
+
+    #[test]
+    fn every_field_that_is_wrong_in_a_limit_is_named_where_it_stands() {
+        let (_, errors) = read(
+            "[[limit]]\nscope = \"ip:*\"\nalgorithm = \"fixed-window\"\ncapacity = 3\nrate = \"1/s\"\n\n[[limit]]\n\
+             scope = \"user:*\"\nalgorithm = \"token-bucket\"\ncapacity = 9223372036854775807\nrate = \"1/1d\"\n",
+        );
+        assert_eq!(
+            errors,
+            [
+                "line 4, column 12: capacity: does not go with algorithm fixed-window, which takes limit, window and align",
+                "line 5, column 8: rate: does not go with algorithm fixed-window, which takes limit, window and align",
+                "line 1, column 1: limit: missing; algorithm fixed-window needs it",
+                "line 1, column 1: window: missing; algorithm fixed-window needs it",
+                "line 10, column 12: capacity: times its period is 2^100 ns or more; choose a smaller one or a shorter period",
+            ]
+        );
     }
 
     #[test]

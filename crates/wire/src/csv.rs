@@ -19,19 +19,6 @@ pub const fn fields(line: &[u8]) -> Fields<'_> {
     Fields { rest: Some(line), column: 0 }
 }
 
-/// The position of the field called `name` in a header line, counted from 0; the first of several.
-///
-/// # Errors
-/// What is wrong with the header, if it is not found before that.
-pub fn find_column(header: &[u8], name: &str) -> Result<Option<usize>, CsvError> {
-    for (index, field) in fields(header).enumerate() {
-        if field?.equals(name.as_bytes()) {
-            return Ok(Some(index));
-        }
-    }
-    Ok(None)
-}
-
 /// The fields of a line; see [`fields`]. After an error there are no more.
 #[derive(Clone, Debug)]
 pub struct Fields<'a> {
@@ -163,7 +150,7 @@ fn quoted(inside: &[u8], column: usize) -> Result<Split<'_>, CsvError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CsvError, fields, find_column};
+    use super::{CsvError, fields};
     use proptest::prelude::*;
 
     fn texts(line: &[u8]) -> Result<Vec<Vec<u8>>, CsvError> {
@@ -195,15 +182,6 @@ mod tests {
             CsvError::TextAfterQuote { column: 1 }.to_string(),
             "text after the quoted field in column 1, expected a comma"
         );
-    }
-
-    #[test]
-    fn columns_are_found_by_name() {
-        let header = br#"a,"b ""x""",b,b"#;
-        assert_eq!(find_column(header, "b"), Ok(Some(2)));
-        assert_eq!(find_column(header, "b \"x\""), Ok(Some(1)));
-        assert_eq!(find_column(header, "B"), Ok(None));
-        assert_eq!(find_column(b"a,\"b", "b"), Err(CsvError::QuoteNotClosed { column: 2 }));
     }
 
     proptest! {

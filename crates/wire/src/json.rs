@@ -94,16 +94,6 @@ impl<'w, W: Write + ?Sized> ObjectWriter<'w, W> {
         Ok(self)
     }
 
-    /// Writes an integer.
-    ///
-    /// # Errors
-    /// The sink's.
-    pub fn signed(mut self, key: &str, value: i64) -> Result<Self, fmt::Error> {
-        self.key(key)?;
-        write!(self.sink, "{value}")?;
-        Ok(self)
-    }
-
     /// Writes `true` or `false`.
     ///
     /// # Errors
@@ -291,7 +281,6 @@ mod tests {
             .and_then(|object| object.bytes("b", b"/\xe4\xff/\xc3\xa9\xc3"))
             .and_then(|object| object.display("d", format_args!("{}\"{}", 1, 2)))
             .and_then(|object| object.integer("u", u64::MAX))
-            .and_then(|object| object.signed("i", i64::MIN))
             .and_then(|object| object.boolean("t", true))
             .and_then(|object| object.null("n"))
             .and_then(|object| object.optional_string("os", Some("x")))
@@ -305,7 +294,7 @@ mod tests {
                 "\u{2028}",
                 r#"é","b":"/"#,
                 "\u{fffd}\u{fffd}/é\u{fffd}",
-                r#"","d":"1\"2","u":18446744073709551615,"i":-9223372036854775808,"t":true,"n":null,"os":"x","oi":null}"#,
+                r#"","d":"1\"2","u":18446744073709551615,"t":true,"n":null,"os":"x","oi":null}"#,
                 "\n"
             )
         );
@@ -334,7 +323,6 @@ mod tests {
             Just(Json::Null),
             any::<bool>().prop_map(Json::Boolean),
             any::<u64>().prop_map(|value| Json::Number(value.into())),
-            any::<i64>().prop_map(|value| Json::Number(value.into())),
             any::<String>().prop_map(Json::Text),
             "[\"\\\\\u{0}-\u{1f}\u{7f}\u{2028}a]{0,8}".prop_map(Json::Text),
         ]
@@ -349,10 +337,7 @@ mod tests {
                 object = match value {
                     Json::Null => object.null(key),
                     Json::Boolean(value) => object.boolean(key, *value),
-                    Json::Number(value) => match u64::try_from(*value) {
-                        Ok(value) => object.integer(key, value),
-                        Err(_) => object.signed(key, i64::try_from(*value).unwrap()),
-                    },
+                    Json::Number(value) => object.integer(key, u64::try_from(*value).unwrap()),
                     Json::Text(value) => object.string(key, value),
                 }.unwrap();
             }
