@@ -116,6 +116,41 @@ impl RateLimitAlgorithm {
         }
     }
 
+    /// The algorithm that `word` stands for, of no size.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        let (bucket, window) = (BucketShape::default(), WindowShape::default());
+        [
+            Self::TokenBucket(bucket),
+            Self::LeakyBucket(bucket),
+            Self::LeakyQueue(bucket),
+            Self::FixedWindow(window),
+            Self::SlidingWindow(window),
+            Self::SlidingLog(window),
+            Self::Unlimited,
+            Self::Ban,
+        ]
+        .into_iter()
+        .find(|algorithm| algorithm.word() == word)
+    }
+
+    /// Whether its windows begin anywhere in particular.
+    #[must_use]
+    pub const fn can_align(&self) -> bool {
+        matches!(self, Self::FixedWindow(_) | Self::SlidingWindow(_))
+    }
+
+    /// The fields of a limit that the algorithm takes, in words.
+    #[must_use]
+    pub const fn fields(&self) -> &'static str {
+        match self {
+            Self::TokenBucket(_) | Self::LeakyBucket(_) | Self::LeakyQueue(_) => "capacity and rate",
+            Self::FixedWindow(_) | Self::SlidingWindow(_) => "limit, window and align",
+            Self::SlidingLog(_) => "limit and window",
+            Self::Unlimited | Self::Ban => "neither bucket nor window",
+        }
+    }
+
     /// The bucket's shape, where the algorithm has a bucket.
     #[must_use]
     pub const fn bucket(&self) -> Option<BucketShape> {

@@ -46,7 +46,8 @@ pub enum FieldValue<'a> {
 pub struct LimitDraft {
     name: Option<LimitName>,
     scope: Option<Scope>,
-    algorithm: Option<&'static str>,
+    /// The algorithm; the shape in it is of no account.
+    algorithm: Option<RateLimitAlgorithm>,
     capacity: Option<u64>,
     rate: Option<Rate>,
     limit: Option<u64>,
@@ -64,7 +65,7 @@ impl LimitDraft {
         Self {
             name: Some(spec.name),
             scope: Some(spec.scope),
-            algorithm: Some(spec.algorithm.word()),
+            algorithm: Some(spec.algorithm),
             capacity: bucket.map(|shape| shape.capacity),
             rate: bucket.map(|shape| shape.rate),
             limit: window.map(|shape| shape.limit),
@@ -97,13 +98,14 @@ impl LimitDraft {
             return Err(SpecError { field, problem: Problem::Fixed });
         }
         self.set(field, value)?;
-        if field == "algorithm" {
-            let (bucket, window, align) = fields_of(self.algorithm.unwrap_or_default());
-            self.capacity = self.capacity.filter(|_| bucket);
-            self.rate = self.rate.filter(|_| bucket);
-            self.limit = self.limit.filter(|_| window);
-            self.window = self.window.filter(|_| window);
-            self.align = self.align.filter(|_| align);
+        if field == "algorithm"
+            && let Some(algorithm) = self.algorithm
+        {
+            self.capacity = self.capacity.filter(|_| algorithm.bucket().is_some());
+            self.rate = self.rate.filter(|_| algorithm.bucket().is_some());
+            self.limit = self.limit.filter(|_| algorithm.window().is_some());
+            self.window = self.window.filter(|_| algorithm.window().is_some());
+            self.align = self.align.filter(|_| algorithm.can_align());
         }
         Ok(())
     }
@@ -112,7 +114,9 @@ impl LimitDraft {
         match field {
             "scope" => self.scope = Some(Scope::parse(text(value, "a string")?).map_err(Problem::Scope)?),
             "name" => self.name = Some(limit_name(text(value, "a string")?)?),
-            "algorithm" => self.algorithm = Some(word(value, &RateLimitAlgorithm::WORDS)?),
+            "algorithm" => {
+                self.algorithm = RateLimitAlgorithm::from_word(word(value, &RateLimitAlgorithm::WORDS)?);
+            }
             "capacity" => self.capacity = Some(amount(value)?),
             "limit" => self.limit = Some(amount(value)?),
             "rate" => {
@@ -139,9 +143,10 @@ impl LimitDraft {
                 self.state = Some(if boolean(value)? { LimitState::Enabled } else { LimitState::Disabled });
             }
             _ => {
-                if word(value, &["enforce", "shadow"])? == "shadow" {
+                if value == FieldValue::Text("shadow") {
                     return Err(Problem::ModeUnavailable);
                 }
+                word(value, &["enforce"])?;
             }
         }
         Ok(())
@@ -150,66 +155,71 @@ impl LimitDraft {
     /// The finished limit, if every field that the algorithm needs is there, and no other.
     ///
     /// # Errors
-    /// [`SpecError`] names the first field that is missing, superfluous or out of range.
+    /// The first of [`LimitDraft::each_problem`].
     pub fn finish(&self) -> Result<LimitSpec, SpecError> {
-        let missing = |field| SpecError { field, problem: Problem::Missing };
-        let scope = self.scope.ok_or(missing("scope"))?;
-        let algorithm = self.algorithm.ok_or(missing("algorithm"))?;
-        let (bucket, window, align) = fields_of(algorithm);
-        for (field, given, allowed) in [
-            ("capacity", self.capacity.is_some(), bucket),
-            ("rate", self.rate.is_some(), bucket),
-            ("limit", self.limit.is_some(), window),
-            ("window", self.window.is_some(), window),
-            ("align", self.align.is_some(), align),
+        let mut first = None;
+        self.each_problem(|problem| {
+            first.get_or_insert(problem);
+        });
+        match (first, self.spec()) {
+            (Some(problem), _) => Err(problem),
+            (None, Some(spec)) => Ok(spec),
+            (None, None) => Err(SpecError { field: "scope", problem: Problem::Missing }),
+        }
+    }
+
+    /// Calls `each` with everything that keeps the draft from being a limit: fields that are missing, that do not go
+    /// with the algorithm, or, when those are right, out of range together.
+    pub fn each_problem(&self, mut each: impl FnMut(SpecError)) {
+        if self.scope.is_none() {
+            each(SpecError { field: "scope", problem: Problem::Missing });
+        }
+        let Some(algorithm) = self.algorithm else {
+            return each(SpecError { field: "algorithm", problem: Problem::Missing });
+        };
+        let (bucket, window) = (algorithm.bucket().is_some(), algorithm.window().is_some());
+        for (field, given, taken, needed) in [
+            ("capacity", self.capacity.is_some(), bucket, bucket),
+            ("rate", self.rate.is_some(), bucket, bucket),
+            ("limit", self.limit.is_some(), window, window),
+            ("window", self.window.is_some(), window, window),
+            ("align", self.align.is_some(), algorithm.can_align(), false),
         ] {
-            if given && !allowed {
-                return Err(SpecError { field, problem: Problem::NotWith(algorithm) });
+            if given && !taken {
+                each(SpecError { field, problem: Problem::NotWith(algorithm.word()) });
+            } else if needed && !given {
+                each(SpecError { field, problem: Problem::MissingFor(algorithm.word()) });
             }
         }
-        let unit = self.unit.unwrap_or_default();
-        let spec = LimitSpec {
-            name: self.name.unwrap_or_else(|| default_name(&scope, unit)),
-            scope,
-            algorithm: self.algorithm(algorithm)?,
-            unit,
-            state: self.state.unwrap_or_default(),
-        };
-        spec.check()?;
-        Ok(spec)
+        if let Some(Err(problem)) = self.spec().map(|spec| spec.check()) {
+            each(problem);
+        }
     }
 
-    fn algorithm(&self, word: &'static str) -> Result<RateLimitAlgorithm, SpecError> {
-        let missing = |field| SpecError { field, problem: Problem::MissingFor(word) };
-        let bucket = || {
-            let capacity = self.capacity.ok_or(missing("capacity"))?;
-            Ok(BucketShape { capacity, rate: self.rate.ok_or(missing("rate"))? })
-        };
+    /// What the fields say, if all that are needed are there.
+    fn spec(&self) -> Option<LimitSpec> {
+        let scope = self.scope?;
+        let bucket = || Some(BucketShape { capacity: self.capacity?, rate: self.rate? });
         let window = || {
-            let limit = self.limit.ok_or(missing("limit"))?;
-            let window = self.window.ok_or(missing("window"))?;
-            Ok(WindowShape { limit, window, align: self.align.unwrap_or_default() })
+            Some(WindowShape {
+                limit: self.limit?,
+                window: self.window?,
+                align: self.align.unwrap_or_default(),
+            })
         };
-        Ok(match word {
-            "token-bucket" => RateLimitAlgorithm::TokenBucket(bucket()?),
-            "leaky-bucket" => RateLimitAlgorithm::LeakyBucket(bucket()?),
-            "leaky-queue" => RateLimitAlgorithm::LeakyQueue(bucket()?),
-            "sliding-window" => RateLimitAlgorithm::SlidingWindow(window()?),
-            "sliding-log" => RateLimitAlgorithm::SlidingLog(window()?),
-            "fixed-window" => RateLimitAlgorithm::FixedWindow(window()?),
-            "ban" => RateLimitAlgorithm::Ban,
-            _ => RateLimitAlgorithm::Unlimited,
-        })
-    }
-}
-
-/// Whether an algorithm takes the fields of a bucket, those of a window, and `align`.
-fn fields_of(algorithm: &str) -> (bool, bool, bool) {
-    match algorithm {
-        "token-bucket" | "leaky-bucket" | "leaky-queue" => (true, false, false),
-        "sliding-window" | "fixed-window" => (false, true, true),
-        "sliding-log" => (false, true, false),
-        _ => (false, false, false),
+        let algorithm = match self.algorithm? {
+            RateLimitAlgorithm::TokenBucket(_) => RateLimitAlgorithm::TokenBucket(bucket()?),
+            RateLimitAlgorithm::LeakyBucket(_) => RateLimitAlgorithm::LeakyBucket(bucket()?),
+            RateLimitAlgorithm::LeakyQueue(_) => RateLimitAlgorithm::LeakyQueue(bucket()?),
+            RateLimitAlgorithm::FixedWindow(_) => RateLimitAlgorithm::FixedWindow(window()?),
+            RateLimitAlgorithm::SlidingWindow(_) => RateLimitAlgorithm::SlidingWindow(window()?),
+            RateLimitAlgorithm::SlidingLog(_) => RateLimitAlgorithm::SlidingLog(window()?),
+            RateLimitAlgorithm::Unlimited => RateLimitAlgorithm::Unlimited,
+            RateLimitAlgorithm::Ban => RateLimitAlgorithm::Ban,
+        };
+        let unit = self.unit.unwrap_or_default();
+        let name = self.name.unwrap_or_else(|| default_name(&scope, unit));
+        Some(LimitSpec { name, scope, algorithm, unit, state: self.state.unwrap_or_default() })
     }
 }
 

@@ -1,7 +1,7 @@
 //! What can be wrong with the description of a limit.
 
-use super::PRODUCT_BITS_MAX;
 use super::draft::FIELDS;
+use super::{PRODUCT_BITS_MAX, RateLimitAlgorithm};
 use crate::scope::ScopeError;
 use crate::units::UnitError;
 use core::fmt;
@@ -57,7 +57,11 @@ impl fmt::Display for SpecError {
             Problem::Unknown => f.write_str("unknown field; expected one of")?,
             Problem::Missing => return f.write_str("missing"),
             Problem::MissingFor(algorithm) => return write!(f, "missing; algorithm {algorithm} needs it"),
-            Problem::NotWith(algorithm) => return write!(f, "does not go with algorithm {algorithm}"),
+            Problem::NotWith(algorithm) => {
+                let fields =
+                    RateLimitAlgorithm::from_word(algorithm).map_or("other fields", |known| known.fields());
+                return write!(f, "does not go with algorithm {algorithm}, which takes {fields}");
+            }
             Problem::Zero => {
                 f.write_str("0 is not allowed; expected at least 1")?;
                 let is_amount = matches!(self.field, "capacity" | "limit");
