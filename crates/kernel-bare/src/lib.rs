@@ -1,7 +1,7 @@
 //! The machine under Weir: boot, memory protection, exceptions and interrupts, clocks, console, power.
 //!
 //! A kernel is a binary that names its main function in [`kernel!`]; that function gets a
-//! [`BootInfo`](boot::BootInfo) and calls [`init`] to make of it a [`Machine`], which implements
+//! [`BootInfo`] and calls [`init`] to make of it a [`Machine`], which implements
 //! [`shell::system::System`].
 //!
 //! This is the only crate with unsafe code. Its statics are const-initialised and all-zero when empty.

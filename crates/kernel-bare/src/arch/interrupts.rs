@@ -1,7 +1,7 @@
 //! Entry points of all exceptions and interrupts, and the table that leads to them.
 //!
 //! Each vector has a naked stub that puts the vector number (and a zero where the processor gives no error
-//! code) on the stack and goes to one common path: save the registers, call [`dispatch`], restore, return.
+//! code) on the stack and goes to one common path: save the registers, call `dispatch`, restore, return.
 //! The target has no SSE state, so the general registers are all there is to save.
 
 use core::arch::naked_asm;

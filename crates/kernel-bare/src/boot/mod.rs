@@ -1,7 +1,7 @@
 //! Two ways in, one way on.
 //!
-//! QEMU's `-kernel` enters at the PVH note ([`pvh`]), a BIOS or UEFI disk image enters through the
-//! `bootloader` crate ([`bootloader`]). Both describe the machine in a [`BootInfo`] and continue in
+//! QEMU's `-kernel` enters at the PVH note (`pvh.rs`), a BIOS or UEFI disk image enters through the
+//! `bootloader` crate (`bootloader.rs`). Both describe the machine in a [`BootInfo`] and continue in
 //! `kernel_main`, on the kernel's own stack, with interrupts off and physical memory mapped at
 //! [`crate::memory::physical::PHYSICAL_MAP`].
 
