@@ -96,11 +96,15 @@ fn bad_arguments_and_files_give_status_2_and_one_line() {
     let config = file("weir.toml", b"");
     let long = file(&"n".repeat(101), b"");
     let large = file("large.log", &vec![b'\n'; 9 << 20]);
+    // Else the script would say, in a line of its own, that it builds it.
+    kernel::build();
+    let long_command = "x".repeat(64 << 10);
     for arguments in [
         &["--verbose"][..],
         &["--memory", "0"],
         &["--machine", "pc"],
         &["--exec", "version\npoweroff"],
+        &["--exec", &long_command],
         &["--config", "no-such-file.toml"],
         &["--file", "no-such-file.log"],
         &["--file", "/"],
