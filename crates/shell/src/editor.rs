@@ -8,18 +8,23 @@
 //! word, Ctrl-H and Ctrl-D erase, Ctrl-K/U erase to the end and to the start, Ctrl-W erase a word, Ctrl-P/N
 //! history, Ctrl-L clear screen, Tab complete, Ctrl-C give up the line.
 //!
-//! The parts are `keys` (bytes to keys), `line` (the text and its cursor) and `screen` (drawing); lines come
-//! back from [`History`], completions from a [`Completer`].
+//! A line that is wider than the terminal, which is taken to have 80 columns, is shown in part, on one row, and
+//! scrolls sideways; it is printed whole when that row is left. A dumb terminal is left to wrap it.
+//!
+//! The parts are `keys` (bytes to keys), `line` (the text and its cursor), `window` (the part of it that is
+//! shown) and `screen` (drawing); lines come back from [`History`], completions from a [`Completer`].
 
 mod keys;
 mod line;
 mod screen;
+mod window;
 
 use core::fmt;
 
 use self::keys::{Decoder, Key};
 use self::line::{Edit, LineBuffer, Refusal};
 use self::screen::{Screen, Shown};
+use self::window::Window;
 use crate::complete::{Completer, Matches, write_columns};
 use crate::history::History;
 use crate::term::Term;
@@ -49,6 +54,8 @@ pub enum Event {
 pub struct Editor {
     decoder: Decoder,
     line: LineBuffer,
+    /// The part of the line that the terminal shows.
+    window: Window,
     history: History,
     /// How many lines back in the history the line came from, if it did.
     recalled: Option<usize>,
@@ -68,6 +75,7 @@ impl Editor {
         Self {
             decoder: Decoder::new(),
             line: LineBuffer::new(),
+            window: Window::new(Term::Ansi),
             history: History::new(),
             recalled: None,
             draft: LineBuffer::new(),
@@ -83,7 +91,7 @@ impl Editor {
         self.term
     }
 
-    /// Draws for another kind of terminal from now on.
+    /// Draws for another kind of terminal from the next [`Editor::begin`] on.
     pub const fn set_term(&mut self, term: Term) {
         self.term = term;
     }
@@ -108,7 +116,7 @@ impl Editor {
 
     /// Prints prompt and line again, after other output has left the cursor at the start of a row.
     pub fn redraw(&self, out: &mut dyn fmt::Write) {
-        Screen { out, term: self.term }.print(&self.line);
+        Screen { out, term: self.term }.print(&self.line, self.window);
     }
 
     /// Takes a byte from the terminal and writes to `out` what the terminal should do.
@@ -131,7 +139,7 @@ impl Editor {
             Key::Complete => self.complete(&mut screen, completer, tabbed),
             Key::ClearScreen => {
                 screen.write(if self.term == Term::Dumb { "\n" } else { self.term.clear_screen() });
-                screen.print(&self.line);
+                screen.print(&self.line, self.window);
             }
             key => self.edit(&mut screen, key),
         }
@@ -140,6 +148,7 @@ impl Editor {
 
     fn start_over(&mut self) {
         self.line.clear();
+        self.window = Window::new(self.term);
         self.recalled = None;
         self.finished = false;
     }
@@ -153,6 +162,7 @@ impl Editor {
     }
 
     fn finish(&mut self, screen: &mut Screen<'_>, last: &str, event: Event) -> Event {
+        screen.unfold(&self.line, self.window);
         screen.write(last);
         self.finished = true;
         if event != Event::Line {
@@ -162,7 +172,7 @@ impl Editor {
     }
 
     fn edit(&mut self, screen: &mut Screen<'_>, key: Key) {
-        let (was, overflowed) = (Shown::of(&self.line), self.line.overflowed());
+        let (was, overflowed) = (Shown::of(&self.line, self.window), self.line.overflowed());
         match self.line.apply(key) {
             // The bell rings once: a long paste would ring it for each of its bytes.
             Some(Edit::Refused(Refusal::Full)) if overflowed => {}
@@ -171,17 +181,18 @@ impl Editor {
         }
     }
 
-    fn show(&self, screen: &mut Screen<'_>, was: Shown, edit: Edit) {
+    fn show(&mut self, screen: &mut Screen<'_>, was: Shown, edit: Edit) {
+        self.window = self.window.follow(&self.line);
         match edit {
-            Edit::Moved => screen.show_move(&self.line, was),
-            Edit::Changed { from } => screen.show_change(&self.line, was, from),
+            Edit::Moved => screen.show_move(&self.line, self.window, was),
+            Edit::Changed { from } => screen.show_change(&self.line, self.window, was, from),
             Edit::Refused(_) => screen.bell(),
         }
     }
 
     /// Shows the line `back` lines back in the history, or the unfinished one.
     fn recall(&mut self, screen: &mut Screen<'_>, back: Option<usize>) {
-        let was = Shown::of(&self.line);
+        let was = Shown::of(&self.line, self.window);
         match back {
             None => self.line = self.draft.clone(),
             Some(back) => {
@@ -212,13 +223,14 @@ impl Editor {
         if written.is_err() {
             screen.bell(); // a word that no line can hold
         } else if adds {
-            let was = Shown::of(&self.line);
+            let was = Shown::of(&self.line, self.window);
             let edit = self.line.replace_before_cursor(start, &word);
             self.show(screen, was, edit);
         } else if again && self.tabbed {
+            screen.unfold(&self.line, self.window);
             screen.write("\n");
             write_columns(completer, self.line.before_cursor(), &matches, screen.out);
-            screen.print(&self.line);
+            screen.print(&self.line, self.window);
         } else {
             screen.bell();
         }

@@ -3,8 +3,9 @@
 //! [`Decoder`] knows the encodings of cursor keys that xterm, rxvt, screen, tmux and the Linux console send
 //! (ECMA-48 control sequences and the SS3 forms of application mode), and UTF-8. What it does not know it
 //! swallows whole: a control sequence to its final byte, a control string (OSC, DCS and their like) to its
-//! terminator. A control character always ends an unfinished sequence and counts as itself, so that no line
-//! noise can make the shell deaf. An ESC that no sequence follows is dropped: the key after it counts.
+//! terminator, and an ESC together with the character after it, which is what Alt with a key sends. A control
+//! character always ends an unfinished sequence and counts as itself, so that no line noise can make the shell
+//! deaf; only the DEL after an ESC is Alt-Backspace and swallowed.
 
 /// A key by what it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +56,10 @@ enum State {
         need: usize,
     },
     Escape,
+    /// After ESC and the beginning of a UTF-8 character; this many bytes are to come.
+    EscapedUtf8 {
+        left: usize,
+    },
     /// After `ESC [`.
     Csi(Parameters),
     /// After `ESC [ [`: the Linux console's F1 to F5 have one more byte.
@@ -96,10 +101,12 @@ impl Decoder {
             // control string.
             State::ControlString if byte == 0x07 => (State::Ground, None),
             State::ControlString if byte == 0x1b => (State::ControlStringEscape, None),
+            State::Escape | State::ControlStringEscape if byte == 0x7f => (State::Ground, None),
             _ if byte < 0x20 || byte == 0x7f => control(byte),
             State::Ground => text(byte),
             State::Utf8 { bytes, have, need } => continue_utf8(bytes, have, need, byte),
             State::Escape => escape(byte),
+            State::EscapedUtf8 { left } => skip_utf8(left, byte),
             State::Csi(parameters) => control_sequence(parameters, byte),
             State::Ss3(parameters) => single_shift(parameters, byte),
             State::LinuxFunctionKey => (State::Ground, None),
@@ -138,14 +145,22 @@ fn control(byte: u8) -> Step {
 }
 
 fn text(byte: u8) -> Step {
-    let need = match byte {
-        0x20..=0x7e => return (State::Ground, Some(Key::Char(char::from(byte)))),
-        0xc2..=0xdf => 2,
-        0xe0..=0xef => 3,
-        0xf0..=0xf4 => 4,
-        _ => return (State::Ground, None),
-    };
-    (State::Utf8 { bytes: [byte, 0, 0, 0], have: 1, need }, None)
+    match utf8_len(byte) {
+        None => (State::Ground, None),
+        Some(1) => (State::Ground, Some(Key::Char(char::from(byte)))),
+        Some(need) => (State::Utf8 { bytes: [byte, 0, 0, 0], have: 1, need }, None),
+    }
+}
+
+/// The bytes of the UTF-8 character that begins with `byte`; none if no printable one does.
+fn utf8_len(byte: u8) -> Option<usize> {
+    match byte {
+        0x20..=0x7e => Some(1),
+        0xc2..=0xdf => Some(2),
+        0xe0..=0xef => Some(3),
+        0xf0..=0xf4 => Some(4),
+        _ => None,
+    }
 }
 
 fn continue_utf8(mut bytes: [u8; 4], have: usize, need: usize, byte: u8) -> Step {
@@ -167,7 +182,18 @@ fn escape(byte: u8) -> Step {
         b'[' => (State::Csi(Parameters::default()), None),
         b'O' => (State::Ss3(Parameters::default()), None),
         b']' | b'P' | b'X' | b'^' | b'_' => (State::ControlString, None),
-        _ => text(byte),
+        _ => match utf8_len(byte) {
+            None | Some(1) => (State::Ground, None),
+            Some(len) => (State::EscapedUtf8 { left: len - 1 }, None),
+        },
+    }
+}
+
+fn skip_utf8(left: usize, byte: u8) -> Step {
+    match left {
+        _ if byte & 0xc0 != 0x80 => text(byte),
+        0 | 1 => (State::Ground, None),
+        _ => (State::EscapedUtf8 { left: left - 1 }, None),
     }
 }
 
@@ -274,6 +300,14 @@ mod tests {
             "\x1b_x\x1b\\",
             "\0",
             "\x1b\x1b[Z",
+            "\x1bb",
+            "\x1bf",
+            "\x1b ",
+            "\x1b\x7f",
+            "\x1b\x1bb",
+            "\x1b\x1b\x7f",
+            "\x1b漢",
+            "\x1b]title\x1b\x7f",
         ] {
             assert_eq!(keys(format!("{unknown}x").as_bytes()), [Key::Char('x')], "{unknown:?}");
         }
@@ -288,8 +322,11 @@ mod tests {
     }
 
     #[test]
-    fn escape_alone_does_nothing() {
-        assert_eq!(keys(b"\x1bls"), [Key::Char('l'), Key::Char('s')]);
+    fn escape_takes_one_character_with_it_but_no_control_character() {
+        assert_eq!(keys(b"\x1bls"), [Key::Char('s')]);
+        assert_eq!(keys(b"\x1b\x1b\x1b[A"), [Key::Up]);
+        assert_eq!(keys(b"\x1b\x03\x1b\r\x1b\x08"), [Key::Interrupt, Key::Enter, Key::Backspace]);
+        assert_eq!(keys(b"\x1b\xe6\xbcx"), [Key::Char('x')]);
     }
 
     #[test]

@@ -170,14 +170,14 @@ fn cluster_before(text: &str, at: usize) -> usize {
 }
 
 /// Where the cluster that starts at byte `at` ends.
-fn cluster_after(text: &str, at: usize) -> usize {
+pub(super) fn cluster_after(text: &str, at: usize) -> usize {
     let mut characters = text[at..].char_indices().skip(1);
     characters.find(|(_, c)| !is_combining(*c)).map_or(text.len(), |(index, _)| at + index)
 }
 
 /// Whether `c` is drawn on the character before it. These are the marks in common use; one that is missing
 /// here counts as a character of its own, which costs its looks and nothing else.
-fn is_combining(c: char) -> bool {
+pub(super) fn is_combining(c: char) -> bool {
     matches!(c,
         '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{591}'..='\u{5bd}' | '\u{610}'..='\u{61a}'
         | '\u{64b}'..='\u{65f}' | '\u{93c}' | '\u{941}'..='\u{948}' | '\u{94d}' | '\u{e31}'

@@ -1,19 +1,20 @@
 //! Keeps the row on the terminal equal to the line in memory, with few bytes.
 //!
-//! The screen does not need to know how wide a character is. While the line is ASCII, a byte is a column and
-//! the cursor moves by backspaces or by printing what it passes; any other line is printed again from the
-//! start of the row, and once more up to the cursor, which lets the terminal do the counting. The one thing
-//! that a dumb terminal lacks is erasing: there blanks cover what is gone, and a line beyond ASCII is
-//! printed on a fresh row.
+//! A line that fits the row, or the part of it that a [`Window`] shows, stands on one row, so that `\r` always
+//! leads back to its start. While the line is ASCII, a byte is a column and the cursor moves by backspaces or
+//! by printing what it passes; any other line is printed again from the start of the row, and once more up to
+//! the cursor, which lets the terminal do the counting. So is a line that does not fit the row, unless text is
+//! added at its end or only the cursor moves.
 //!
-//! The row is taken to be as wide as it needs to be, since a serial line does not tell: typing at the end of
-//! a line wraps as the terminal does it, but an edit in the middle of a line that wraps looks wrong until
-//! Ctrl-L prints it afresh. The text itself is never affected.
+//! The one thing that a dumb terminal lacks is erasing: there blanks cover what is gone, and a line beyond
+//! ASCII is printed on a fresh row. Its row is taken to be as wide as it needs to be: an edit in the middle of
+//! a line that wraps looks wrong until Ctrl-L prints it afresh. The text itself is never affected.
 
 use core::fmt;
 
 use super::PROMPT;
 use super::line::LineBuffer;
+use super::window::Window;
 use crate::term::Term;
 
 /// A terminal and what it understands.
@@ -25,14 +26,15 @@ pub(super) struct Screen<'a> {
 /// What stood on the row before an edit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shown {
-    cursor: usize,
+    window: Window,
+    at_end: bool,
     len: usize,
     ascii: bool,
 }
 
 impl Shown {
-    pub(super) fn of(line: &LineBuffer) -> Self {
-        Self { cursor: line.cursor(), len: line.len(), ascii: line.as_str().is_ascii() }
+    pub(super) fn of(line: &LineBuffer, window: Window) -> Self {
+        Self { window, at_end: line.cursor() == line.len(), len: line.len(), ascii: line.as_str().is_ascii() }
     }
 }
 
@@ -47,52 +49,71 @@ impl Screen<'_> {
     }
 
     /// Prints prompt and line where the cursor stands: at the start of an empty row.
-    pub(super) fn print(&mut self, line: &LineBuffer) {
-        self.write(PROMPT);
-        self.write(line.as_str());
-        self.move_cursor(line, line.len(), line.cursor());
+    pub(super) fn print(&mut self, line: &LineBuffer, window: Window) {
+        self.print_up_to(line, window, window.end());
+        self.move_cursor(line, window, window.end(), window.cursor());
+    }
+
+    /// Prints the whole line over the part of it that is shown, if it is a part: the row is about to be left
+    /// for good, and who scrolls back wants to read what stood there. It may take several rows.
+    pub(super) fn unfold(&mut self, line: &LineBuffer, window: Window) {
+        if !window.shows_all() {
+            self.write("\r");
+            self.write(PROMPT);
+            self.write(line.as_str());
+        }
     }
 
     /// Brings the row up to date after an edit that left the text alone up to byte `from`.
-    pub(super) fn show_change(&mut self, line: &LineBuffer, was: Shown, from: usize) {
+    pub(super) fn show_change(&mut self, line: &LineBuffer, window: Window, was: Shown, from: usize) {
         let text = line.as_str();
-        let appended = from == was.len && was.cursor == was.len && line.cursor() == line.len();
-        if appended {
+        let appended = from == was.len && was.at_end && line.cursor() == line.len();
+        let all = was.window.shows_all() && window.shows_all();
+        if appended && window.first() == was.window.first() {
             self.write(&text[from..]);
-        } else if was.ascii && text.is_ascii() {
-            self.move_cursor(line, was.cursor, from);
+        } else if all && was.ascii && text.is_ascii() {
+            self.move_cursor(line, window, was.window.cursor(), from);
             self.write(&text[from..]);
             self.erase(was.len.saturating_sub(line.len()));
-            self.move_cursor(line, line.len(), line.cursor());
+            self.move_cursor(line, window, line.len(), line.cursor());
         } else {
-            self.print_again(line);
+            self.print_again(line, window);
         }
     }
 
-    /// Brings the cursor up to date after a move.
-    pub(super) fn show_move(&mut self, line: &LineBuffer, was: Shown) {
-        self.move_cursor(line, was.cursor, line.cursor());
+    /// Brings the row up to date after a move of the cursor.
+    pub(super) fn show_move(&mut self, line: &LineBuffer, window: Window, was: Shown) {
+        if window.first() == was.window.first() {
+            self.move_cursor(line, window, was.window.cursor(), window.cursor());
+        } else {
+            self.print_again(line, window);
+        }
     }
 
-    fn print_again(&mut self, line: &LineBuffer) {
+    fn print_again(&mut self, line: &LineBuffer, window: Window) {
         match self.term {
             Term::Ansi => {
                 self.write("\r");
-                self.write(PROMPT);
-                self.write(line.as_str());
+                self.print_up_to(line, window, window.end());
                 self.write("\x1b[K");
-                self.move_cursor(line, line.len(), line.cursor());
+                self.move_cursor(line, window, window.end(), window.cursor());
             }
             Term::Dumb => {
                 self.write("\n");
-                self.print(line);
+                self.print(line, window);
             }
         }
     }
 
-    /// Moves the cursor from byte `from` of the line to byte `to`, neither of them beyond the text that the
-    /// row shows and the line holds, or `from` being past the end of a line that is ASCII.
-    fn move_cursor(&mut self, line: &LineBuffer, from: usize, to: usize) {
+    /// Prints the prompt and what the window shows of the line before column `until` of it.
+    fn print_up_to(&mut self, line: &LineBuffer, window: Window, until: usize) {
+        self.write(PROMPT);
+        window.pieces(line.as_str(), until, &mut |piece| self.write(piece));
+    }
+
+    /// Moves the cursor from one column of the line to another, both of them in the window. `from` may be past
+    /// the end of a line that is ASCII.
+    fn move_cursor(&mut self, line: &LineBuffer, window: Window, from: usize, to: usize) {
         let text = line.as_str();
         if from == to {
             return;
@@ -100,12 +121,11 @@ impl Screen<'_> {
         let ascii = text.is_ascii();
         if ascii && from < to {
             self.write(&text[from..to]);
-        } else if ascii && from - to <= 1 + PROMPT.len() + to {
+        } else if ascii && from - to <= 1 + PROMPT.len() + to - window.first() {
             self.repeat("\x08", from - to);
         } else {
             self.write("\r");
-            self.write(PROMPT);
-            self.write(&text[..to]);
+            self.print_up_to(line, window, to);
         }
     }
 

@@ -6,17 +6,22 @@ use shell::editor::{Editor, Event, PROMPT};
 use shell::term::Term;
 use shell::words::MAX_LINE_BYTES;
 
-use crate::terminal::{Terminal, cells};
+use crate::terminal::{COLUMNS, Cell, Terminal, cells, width};
 
 /// An editor at a terminal.
 struct Session {
     editor: Editor,
     terminal: Terminal,
+    /// The first column of the line that the row should show.
+    first: usize,
+    /// What the rows above should show.
+    above: Vec<String>,
 }
 
 impl Session {
     fn new(term: Term) -> Self {
-        let mut session = Self { editor: Editor::new(), terminal: Terminal::new(term == Term::Ansi) };
+        let terminal = Terminal::new(term == Term::Ansi);
+        let mut session = Self { editor: Editor::new(), terminal, first: 0, above: Vec::new() };
         session.editor.set_term(term);
         session.editor.begin(&mut session.terminal);
         session
@@ -36,11 +41,98 @@ impl Session {
         events
     }
 
-    fn assert_shows(&self, line: &str, before_cursor: &str) {
+    fn assert_shows(&mut self, line: &str, before_cursor: &str) {
         assert_eq!(self.editor.line(), line);
-        assert_eq!(self.terminal.row(), cells(&format!("{PROMPT}{line}")).0);
-        assert_eq!(self.terminal.column(), cells(&format!("{PROMPT}{before_cursor}")).1);
+        let cursor = columns(before_cursor);
+        self.first = match self.editor.term() {
+            Term::Ansi => first_column(self.first, columns(line), cursor),
+            Term::Dumb => 0,
+        };
+        assert_eq!(self.terminal.row(), self.row(line, self.first));
+        assert_eq!(self.terminal.column(), PROMPT.len() + cursor - self.first);
     }
+
+    /// What the row should show of `line` from column `first` on.
+    fn row(&self, line: &str, first: usize) -> Vec<Cell> {
+        let room = if self.editor.term() == Term::Ansi { ROOM } else { usize::MAX };
+        let mut row = cells(PROMPT).0;
+        row.resize(PROMPT.len(), blank());
+        row.extend(excerpt(line, first, room));
+        while row.last() == Some(&blank()) {
+            row.pop();
+        }
+        row
+    }
+
+    /// Notes that `line` was entered, and stays above.
+    fn leave(&mut self, line: &str) {
+        let mut whole = Terminal::new(self.editor.term() == Term::Ansi);
+        std::fmt::Write::write_str(&mut whole, &format!("{PROMPT}{line}"))
+            .expect("a terminal takes everything");
+        self.above.extend(whole.text());
+        self.first = 0;
+    }
+
+    /// The rows above hold the lines entered and nothing else.
+    fn assert_nothing_is_left_behind(&self) {
+        let mut rows = self.terminal.text();
+        rows.pop();
+        assert_eq!(rows, self.above);
+    }
+}
+
+/// The cells that a terminal of [`COLUMNS`] has for a line after the prompt: the last stays empty.
+const ROOM: usize = COLUMNS - 1 - PROMPT.len();
+
+fn blank() -> Cell {
+    Cell::Text(" ".into())
+}
+
+fn columns(text: &str) -> usize {
+    text.chars().map(width).sum()
+}
+
+/// The columns of a line of `width` columns that may hold the cursor, if `first` is the first one shown.
+fn places(first: usize, width: usize) -> std::ops::Range<usize> {
+    let (cut_before, cut_after) = (first > 0, width > first + ROOM);
+    first + usize::from(cut_before)..first + ROOM - usize::from(cut_after)
+}
+
+/// The first column shown, if it was `first`.
+fn first_column(first: usize, width: usize, cursor: usize) -> usize {
+    match first {
+        _ if width < ROOM => 0,
+        first if places(first, width).contains(&cursor) => first,
+        _ => cursor.saturating_sub(ROOM / 2),
+    }
+}
+
+/// The cells of `line` from `first` on, at most `room`, with a mark at either end where it is cut off, and a
+/// blank for half a character.
+fn excerpt(line: &str, first: usize, room: usize) -> Vec<Cell> {
+    let mut all: Vec<Cell> = Vec::new();
+    for letter in letters(line) {
+        let wide = columns(&letter) == 2;
+        all.push(Cell::Text(letter));
+        all.extend(wide.then_some(Cell::RightHalf));
+    }
+    let end = all.len().min(first.saturating_add(room));
+    let mut shown = all[first..end].to_vec();
+    if first > 0 {
+        shown[0] = Cell::Text("<".into());
+    }
+    if end < all.len() {
+        *shown.last_mut().expect("a line that is cut off shows something") = Cell::Text(">".into());
+    }
+    let is_wide = |cell: &Cell| matches!(cell, Cell::Text(text) if columns(text) == 2);
+    for at in 0..shown.len() {
+        let lost_right = is_wide(&shown[at]) && shown.get(at + 1) != Some(&Cell::RightHalf);
+        let lost_left = shown[at] == Cell::RightHalf && !(at > 0 && is_wide(&shown[at - 1]));
+        if lost_left || lost_right {
+            shown[at] = blank();
+        }
+    }
+    shown
 }
 
 fn output(term: Term, before: &str, key: &str) -> String {
@@ -63,11 +155,46 @@ fn common_keys_cost_few_bytes() {
         assert_eq!(output(term, "ls", "\x1b[D"), "\x08");
         assert_eq!(output(term, "ls\x02", "\x1b[C"), "s");
         assert_eq!(output(term, "ls\x02", "x"), "xs\x08");
-        assert_eq!(output(term, &"x".repeat(100), "\x01"), format!("\r{PROMPT}"));
+        assert_eq!(output(term, &"x".repeat(70), "\x01"), format!("\r{PROMPT}"));
         assert_eq!(output(term, "", "\x1b[D\x1b[C\x01\x05\x0b\x15\x17\x7f"), "");
     }
+    assert_eq!(output(Term::Ansi, &"x".repeat(100), "yz"), "yz");
+    assert_eq!(output(Term::Ansi, &"x".repeat(100), "\x02\x02\x06"), "\x08\x08x");
     assert_eq!(output(Term::Ansi, "ls", "\x7f"), "\x08\x1b[K");
     assert_eq!(output(Term::Dumb, "ls", "\x7f"), "\x08 \x08");
+}
+
+/// Wider than the terminal.
+const WIDE: &str = "ratelimit add scope=service:web algorithm=fixed-window limit=300 window=60s align=clock";
+
+#[test]
+fn a_line_that_is_wider_than_the_terminal_is_edited_on_one_row() {
+    let mut session = Session::new(Term::Ansi);
+    session.send(WIDE);
+    let scrolled = session.terminal.text();
+    assert_eq!(scrolled, ["weir> <thm=fixed-window limit=300 window=60s align=clock"]);
+    session.send("\x01");
+    let at_start = &WIDE[..ROOM - 1];
+    assert_eq!(session.terminal.text(), [format!("weir> {at_start}>")]);
+    session.send("X");
+    assert_eq!(session.terminal.text(), [format!("weir> X{}>", &WIDE[..ROOM - 2])]);
+    session.send("\x7f");
+    assert_eq!(session.terminal.text(), [format!("weir> {at_start}>")]);
+    session.send("\x05\x1b[A\x1b[B");
+    assert_eq!(session.terminal.text().len(), 1);
+}
+
+#[test]
+fn a_line_that_is_wider_than_the_terminal_is_left_whole() {
+    for (keys, end) in [("\r", ""), ("\x03", "^C"), ("\x01\r", ""), ("\x01\x03", "^C")] {
+        let mut session = Session::new(Term::Ansi);
+        session.send(format!("{WIDE}{keys}"));
+        let (first, second) = WIDE.split_at(COLUMNS - PROMPT.len());
+        assert_eq!(
+            session.terminal.text(),
+            [format!("weir> {first}"), format!("{second}{end}"), "weir>".into()]
+        );
+    }
 }
 
 #[test]
@@ -315,7 +442,7 @@ fn letters(line: &str) -> Vec<String> {
     let mut letters: Vec<String> = Vec::new();
     for c in line.chars() {
         match letters.last_mut() {
-            Some(letter) if c == '\u{301}' => letter.push(c),
+            Some(letter) if width(c) == 0 => letter.push(c),
             _ => letters.push(c.to_string()),
         }
     }
@@ -330,9 +457,41 @@ fn any_op() -> impl Strategy<Value = Op> {
             Op::Left, Op::Left, Op::Right, Op::WordLeft, Op::WordRight, Op::Home, Op::End, Op::Backspace, Op::Backspace,
             Op::Delete, Op::KillToStart, Op::KillToEnd, Op::KillWord, Op::Up, Op::Down,
         ]),
-        1 => prop::sample::select(vec!["\x1b[5~", "\0", "\x1b]0;t\x07", "\u{9b}", "\x1b[?1;2c"]).prop_map(Op::Noise),
+        1 => prop::sample::select(vec!["\x1bb", "\x1b\x7f", "\x1b\x1bx", "\x1b[5~", "\0", "\x1b]0;t\x07", "\u{9b}", "\x1b[?1;2c"]).prop_map(Op::Noise),
         1 => Just(Op::Enter),
     ]
+}
+
+/// Text that takes many rows if it is let.
+fn wide_text() -> impl Strategy<Value = Vec<Op>> {
+    let ascii = prop::sample::select(vec!['a', 'b', ' ', '=']);
+    let any = prop::sample::select(vec!['a', ' ', 'é', '漢', '🦀', '\u{301}']);
+    prop_oneof![prop::collection::vec(ascii, 60..500), prop::collection::vec(any, 30..200)]
+        .prop_map(|text| text.into_iter().map(Op::Type).collect())
+}
+
+/// Types `ops` and looks at line, row, cursor and the rows above after each. What no longer fits a line is
+/// left out.
+fn follow_the_model(mut session: Session, ops: impl IntoIterator<Item = Op>) {
+    let mut model = Model::default();
+    for op in ops {
+        let entered = model.line();
+        if matches!(op, Op::Type(c) if entered.len() + c.len_utf8() > MAX_LINE_BYTES) {
+            continue;
+        }
+        model.apply(op);
+        let events = session.send(op.bytes());
+        if let Op::Enter = op {
+            assert_eq!(events, [Ok(entered.clone())]);
+            session.leave(&entered);
+        } else {
+            assert_eq!(events, []);
+        }
+        session.assert_shows(&model.line(), &model.letters[..model.cursor].concat());
+        if session.editor.term() == Term::Ansi {
+            session.assert_nothing_is_left_behind();
+        }
+    }
 }
 
 proptest! {
@@ -343,19 +502,7 @@ proptest! {
         term in prop::sample::select(vec![Term::Ansi, Term::Dumb]),
         ops in prop::collection::vec(any_op(), 0..80),
     ) {
-        let mut session = Session::new(term);
-        let mut model = Model::default();
-        for op in ops {
-            let entered = model.line();
-            model.apply(op);
-            let events = session.send(op.bytes());
-            if let Op::Enter = op {
-                prop_assert_eq!(events, [Ok(entered)]);
-            } else {
-                prop_assert_eq!(events, []);
-                session.assert_shows(&model.line(), &model.letters[..model.cursor].concat());
-            }
-        }
+        follow_the_model(Session::new(term), ops);
     }
 
     #[test]
@@ -371,8 +518,26 @@ proptest! {
             session.send([byte]);
             let line = session.editor.line();
             prop_assert!(line.len() <= MAX_LINE_BYTES && !line.contains(char::is_control));
-            let expected = format!("{PROMPT}{line}");
-            prop_assert_eq!(session.terminal.row(), cells(&expected).0);
+            // What stands where is for the other tests: here the cursor is not known.
+            let (row, width) = (session.terminal.row(), columns(line));
+            let column = session.terminal.column() - PROMPT.len();
+            let mut windows = 0..=if term == Term::Ansi { width.saturating_sub(ROOM / 2) } else { 0 };
+            prop_assert!(windows.any(|first| row == session.row(line, first)), "{line:?} as {row:?}");
+            prop_assert!(column < ROOM || term == Term::Dumb);
         }
+    }
+}
+
+proptest! {
+    // Each case draws thousands of rows.
+    #![proptest_config(ProptestConfig::with_cases(250))]
+
+    #[test]
+    fn a_line_of_any_width_stays_on_its_row(
+        start in wide_text(),
+        ops in prop::collection::vec(prop_oneof![8 => any_op().prop_map(|op| vec![op]), 1 => wide_text()], 0..60),
+    ) {
+        let ops = start.into_iter().chain(ops.into_iter().flatten());
+        follow_the_model(Session::new(Term::Ansi), ops);
     }
 }

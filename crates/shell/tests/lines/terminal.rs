@@ -9,19 +9,24 @@ pub(crate) enum Cell {
     RightHalf,
 }
 
-/// A terminal with endless rows. It knows the few control sequences that the shell may send, and panics on
-/// any other.
+/// The columns of a terminal that knows escape sequences.
+pub(crate) const COLUMNS: usize = 80;
+
+/// A terminal that never runs out of rows. One that knows escape sequences wraps at [`COLUMNS`] as xterm does:
+/// a character in the last column leaves the cursor there until the next one comes. A dumb one has endless
+/// rows. It knows the few control sequences that the shell may send, and panics on any other.
 #[derive(Debug)]
 pub(crate) struct Terminal {
     rows: Vec<Vec<Cell>>,
     column: usize,
     pub(crate) bells: usize,
     knows_escapes: bool,
+    columns: usize,
     escape: Option<String>,
 }
 
 /// The columns that a character takes.
-fn width(c: char) -> usize {
+pub(crate) fn width(c: char) -> usize {
     match c {
         '\u{300}'..='\u{36f}' => 0,
         '漢' | '🦀' => 2,
@@ -38,7 +43,8 @@ pub(crate) fn cells(text: &str) -> (Vec<Cell>, usize) {
 
 impl Terminal {
     pub(crate) fn new(knows_escapes: bool) -> Self {
-        Self { rows: vec![Vec::new()], column: 0, bells: 0, knows_escapes, escape: None }
+        let columns = if knows_escapes { COLUMNS } else { usize::MAX };
+        Self { rows: vec![Vec::new()], column: 0, bells: 0, knows_escapes, columns, escape: None }
     }
 
     /// The last row, without blanks at its end.
@@ -70,7 +76,7 @@ impl Terminal {
             match escape.as_str() {
                 "[" | "[2" => self.escape = Some(escape),
                 "[K" => {
-                    let column = self.column;
+                    let column = self.column.min(self.columns - 1);
                     self.last_row().truncate(column);
                 }
                 "[H" => self.column = 0,
@@ -85,7 +91,7 @@ impl Terminal {
                 self.escape = Some(String::new());
             }
             '\x07' => self.bells += 1,
-            '\x08' => self.column = self.column.saturating_sub(1),
+            '\x08' => self.column = self.column.min(self.columns - 1).saturating_sub(1),
             '\r' => self.column = 0,
             '\n' => {
                 self.rows.push(Vec::new());
@@ -104,6 +110,10 @@ impl Terminal {
     }
 
     fn put(&mut self, c: char) {
+        if width(c) > 0 && self.column + width(c) > self.columns {
+            self.rows.push(Vec::new());
+            self.column = 0;
+        }
         let column = self.column;
         let row = self.last_row();
         if width(c) == 0 {
