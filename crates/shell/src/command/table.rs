@@ -394,7 +394,6 @@ const REQUEST_ARGUMENTS: &[ArgumentSpec] = &[
     key("group", ValueKind::Text, "the group of endpoints (default by the path)"),
     key("provider", ValueKind::Text, "the provider that it goes to"),
     key("route", ValueKind::Text, "provider and method, such as openai:post"),
-    key("method", ValueKind::Text, "its HTTP method"),
     key("path", ValueKind::Path, "its path, from which the routes tell the group"),
     key(
         "headers",

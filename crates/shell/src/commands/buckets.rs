@@ -150,7 +150,8 @@ pub(super) fn burst(context: &mut Context<'_>, invocation: &Invocation<'_>) -> O
     granted.map_err(|error| match error {
         // Neither is zero, so that it is the sum that is out of range.
         LimitError::BadGrant => context.fail(format_args!(
-            "extra: with {extra} more, capacity times period is 2^{PRODUCT_BITS_MAX} ns or more; choose less"
+            "extra: with {extra} more, the capacity is 2^64 or more, or capacity times period is \
+             2^{PRODUCT_BITS_MAX} ns or more; choose less"
         )),
         error => context.fail(format_args!("{}: {error}", spec.name)),
     })?;

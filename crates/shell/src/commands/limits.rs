@@ -86,16 +86,14 @@ pub(super) fn write_table_stats(context: &mut Context<'_>, stats: &TableStats) -
         Grouped(stats.log_full),
     )?;
     if stats.is_filling_up() {
-        let what = if stats.keys == stats.keys_max {
-            "full: new keys share overflow buckets"
-        } else {
-            "three quarters full"
+        let what = match (stats.keys == stats.keys_max, stats.overflow_hits) {
+            (true, 0) => "full: keys whose buckets are full again make room for new ones",
+            (true, _) => "full: new keys share overflow buckets",
+            (false, _) => "three quarters full",
         };
-        writeln!(
-            context.system,
-            "{} the table of keys is {what}",
-            context.term.paint(Style::Warn, "warning:")
-        )?;
+        let (style, word) =
+            if stats.overflow_hits == 0 { (Style::Dim, "note:") } else { (Style::Warn, "warning:") };
+        writeln!(context.system, "{} the table of keys is {what}", context.term.paint(style, word))?;
     }
     Ok(())
 }
@@ -197,14 +195,28 @@ pub(super) fn set_state(context: &mut Context<'_>, invocation: &Invocation<'_>) 
 /// Refuses every request of a scope, beside the limits that it has.
 pub(super) fn ban(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
     let (scope, name) = ban_of(context, invocation)?;
-    if bans(context, scope).any(|(_, ban)| ban == name) {
-        return Err(context.fail(format_args!("{scope} is banned already")));
-    }
     let spec = LimitSpec::new(scope, RateLimitAlgorithm::Ban, Unit::Requests);
     let mut spec = spec.map_err(|error| context.fail(format_args!("{error}")))?;
     spec.name = name;
-    add_spec(context, &spec)?;
-    context.say(format_args!("banned {scope}; ratelimit unban {scope} lifts it"))
+    let existing = context.engine.live.limits.limits().find(|(_, limit)| limit.name == name);
+    match existing.map(|(id, limit)| (id, *limit)) {
+        Some((_, limit)) if limit == spec => {
+            return Err(context.fail(format_args!("{scope} is banned already")));
+        }
+        // It was disabled, or given another shape.
+        Some((id, limit)) if (limit.scope, limit.unit) == (spec.scope, spec.unit) => {
+            let now = context.system.now();
+            let changed = context.engine.live.limits.update(now, id, &spec);
+            changed.map_err(|error| context.fail(format_args!("{name}: {error}")))?;
+        }
+        _ => add_spec(context, &spec)?,
+    }
+    context.say(format_args!("banned {scope}; ratelimit unban {scope} lifts it"))?;
+    if scope.pattern == Pattern::Any {
+        context
+            .say(format_args!("any {} that has a limit of its own goes by that limit instead", scope.kind))?;
+    }
+    Ok(())
 }
 
 /// Lifts a ban.

@@ -78,6 +78,13 @@ fn a_full_table_shares_a_bucket_and_says_so() {
         let [_, b, c, d] = client.to_be_bytes();
         desk.run(&format!("request ip=10.{b}.{c}.{d}"));
     }
+    let status = desk.run("ratelimit status");
+    assert!(
+        status.ends_with(
+            "\nnote: the table of keys is full: keys whose buckets are full again make room for new ones\n"
+        ),
+        "nobody has shared a bucket yet: {status}"
+    );
     // The table is full. Others share a bucket of the same shape, and the known key stands where it stood.
     assert_eq!(
         desk.answer("request ip=198.51.100.1 cost=4"),
