@@ -21,11 +21,15 @@ impl Names for Known {
     }
 }
 
-/// Types `keys` and answers with the line, and with the rows that the terminal shows.
+/// Types `keys` and answers with the line, and with the rows that a dumb terminal shows.
 fn typed(keys: &str) -> (String, Vec<String>) {
+    typed_at(Term::Dumb, keys)
+}
+
+fn typed_at(term: Term, keys: &str) -> (String, Vec<String>) {
     let mut editor = Editor::new();
-    editor.set_term(Term::Dumb);
-    let mut terminal = Terminal::new(false);
+    editor.set_term(term);
+    let mut terminal = Terminal::new(term == Term::Ansi);
     editor.begin(&mut terminal);
     for byte in keys.bytes() {
         assert_eq!(editor.feed(byte, &mut terminal, &CommandCompleter { names: &Known }), Event::None);
@@ -53,6 +57,17 @@ fn one_candidate_is_inserted_with_what_follows_it() {
     assert_eq!(line("ratelimit ban ip\t9"), "ratelimit ban ip:9");
     assert_eq!(line("ratelimit add scope=te\t"), "ratelimit add scope=tenant:");
     assert_eq!(line("ratelimit add algorithm=tok\t"), "ratelimit add algorithm=token-bucket ");
+}
+
+#[test]
+fn a_list_of_candidates_leaves_the_whole_of_a_wide_line_above_it() {
+    let line = format!("ratelimit try user={} se", "x".repeat(80));
+    let (_, rows) = typed_at(Term::Ansi, &format!("{line}\t\t"));
+    let (first, second) = line.split_at(80 - "weir> ".len());
+    assert_eq!(rows[..2], [format!("weir> {first}"), second.to_string()]);
+    assert_eq!(rows[2], "service  session");
+    assert_eq!(rows[3], format!("weir> <{}", &line[line.len() - rows[3].len() + "weir> <".len()..]));
+    assert_eq!(rows.len(), 4);
 }
 
 #[test]
