@@ -55,17 +55,26 @@ impl fmt::Display for FileError {
 
 impl core::error::Error for FileError {}
 
+/// What to do with a pipe, which gives its content once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pipes {
+    /// Read it.
+    Read,
+    /// Leave it to who comes after, and take it for empty.
+    Leave,
+}
+
 /// Collects the configuration (the shipped one unless told otherwise) as `weir.toml`, the shipped log unless a file
 /// of its name is given, and `files` under their names without directories.
 ///
 /// # Errors
 /// [`FileError`] for the first file that cannot be read, or whose name cannot travel or is taken.
-pub fn collect(config: Option<&Path>, files: &[PathBuf]) -> Result<Ramdisk, FileError> {
+pub fn collect(config: Option<&Path>, files: &[PathBuf], pipes: Pipes) -> Result<Ramdisk, FileError> {
     let mut ramdisk = Ramdisk::default();
     // A checkout without the demo still boots: what is shipped is taken where it is there.
     let shipped = |path: &str| Some(repository().join(path)).filter(|path| path.exists());
     if let Some(config) = config.map(Path::to_owned).or_else(|| shipped(SHIPPED_CONFIG)) {
-        add(&mut ramdisk, CONFIG_NAME, &config)?;
+        add(&mut ramdisk, CONFIG_NAME, &config, pipes)?;
     }
     let log = shipped(SHIPPED_LOG).filter(|log| files.iter().all(|file| file.file_name() != log.file_name()));
     for path in log.iter().chain(files) {
@@ -75,12 +84,12 @@ pub fn collect(config: Option<&Path>, files: &[PathBuf]) -> Result<Ramdisk, File
         if name == CONFIG_NAME {
             return Err(error(Reason::ConfigName));
         }
-        add(&mut ramdisk, name, path)?;
+        add(&mut ramdisk, name, path, pipes)?;
     }
     Ok(ramdisk)
 }
 
-fn add(ramdisk: &mut Ramdisk, name: &str, path: &Path) -> Result<(), FileError> {
+fn add(ramdisk: &mut Ramdisk, name: &str, path: &Path, pipes: Pipes) -> Result<(), FileError> {
     let error = |reason| FileError { path: path.to_owned(), reason };
     let metadata = fs::metadata(path).map_err(|cause| error(Reason::Read(cause)))?;
     if metadata.is_dir() {
@@ -92,7 +101,9 @@ fn add(ramdisk: &mut Ramdisk, name: &str, path: &Path) -> Result<(), FileError> 
     if metadata.len() > FILE_BYTES_MAX {
         return Err(error(Reason::TooLarge(metadata.len())));
     }
-    let content = fs::read(path).map_err(|cause| error(Reason::Read(cause)))?;
+    let leave = pipes == Pipes::Leave && metadata.file_type().is_fifo();
+    let content =
+        if leave { Vec::new() } else { fs::read(path).map_err(|cause| error(Reason::Read(cause)))? };
     ramdisk.add(name, content).map_err(|cause| error(Reason::Pack(cause)))
 }
 
@@ -111,7 +122,7 @@ mod tests {
         let scratch = Scratch::new().expect("a temporary directory");
         let config = scratch.write("mine.toml", b"[routes]\n").expect("a file");
         let log = scratch.write("demo.log", b"line\n").expect("a file");
-        let ramdisk = collect(Some(&config), &[log]).expect("good files");
+        let ramdisk = collect(Some(&config), &[log], Pipes::Read).expect("good files");
         assert!(
             ramdisk.contains(CONFIG_NAME) && ramdisk.contains("demo.log") && !ramdisk.contains("mine.toml")
         );
@@ -130,7 +141,7 @@ mod tests {
             (vec![twice.clone(), twice], "another file has the same name"),
             (vec![file(&"n".repeat(101))], "101 bytes, at most 100"),
         ] {
-            let error = collect(None, &files).expect_err(expected).to_string();
+            let error = collect(None, &files, Pipes::Read).expect_err(expected).to_string();
             assert!(error.contains(expected), "{error:?} does not say {expected:?}");
             assert_eq!(error.lines().count(), 1);
         }

@@ -108,7 +108,8 @@ impl Transcript {
     pub fn machine(&self, kernel: &Path) -> Result<Machine, PlayError> {
         let mut machine = Machine { board: self.options.board, ..Machine::new(kernel) };
         machine.memory_mb = self.options.memory_mb.unwrap_or(machine.memory_mb);
-        let ramdisk = files::collect(self.options.config.as_deref(), &self.options.files)?;
+        let ramdisk =
+            files::collect(self.options.config.as_deref(), &self.options.files, files::Pipes::Read)?;
         machine.ramdisk = Some(ramdisk.pack());
         Ok(machine)
     }

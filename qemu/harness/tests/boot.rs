@@ -8,7 +8,7 @@ use harness::kernel;
 use harness::machine::{Board, Exit, MAX_COMMANDS_BYTES, Machine, Part, Reset};
 
 fn machine() -> Machine {
-    let ramdisk = files::collect(None, &[]).expect("the shipped files");
+    let ramdisk = files::collect(None, &[], files::Pipes::Read).expect("the shipped files");
     Machine { ramdisk: Some(ramdisk.pack()), ..Machine::new(kernel::build()) }
 }
 

@@ -120,6 +120,21 @@ fn bad_arguments_and_files_give_status_2_and_one_line() {
     }
 }
 
+/// The script looks at its arguments twice, and a pipe gives its content once.
+#[test]
+fn a_configuration_may_come_through_a_pipe() {
+    let limit = "[[limit]]\nscope = \"user:piped\"\nalgorithm = \"ban\"\n";
+    let output = Command::new("bash")
+        .args(["-c", "exec \"$0\" --config <(printf %s \"$1\") --exec 'config show'"])
+        .arg(repository().join("scripts/run.sh"))
+        .arg(limit)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the script ends");
+    assert_status(&output, 0);
+    assert!(text(&output.stdout).contains("user:piped"), "{}", text(&output.stdout));
+}
+
 #[test]
 fn files_arrive_under_their_names_with_their_content() {
     let log = file("mine.log", b"one line of my log\n");

@@ -32,7 +32,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         [kernel, "--json"] => (kernel, true),
         _ => return Err("usage: weir-boot-bench KERNEL [--json]".into()),
     };
-    let ramdisk = files::collect(None, &[])?.pack();
+    let ramdisk = files::collect(None, &[], files::Pipes::Read)?.pack();
     for board in [Board::Q35, Board::Microvm] {
         let machine = Machine { board, ramdisk: Some(ramdisk.clone()), ..Machine::new(kernel) };
         let figures = measure(&machine)?;

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::{env, fmt};
 
-use harness::files;
+use harness::files::{self, Pipes};
 use harness::kernel;
 use harness::machine::{Exit, MEMORY_MB, Machine, Reset, Term};
 
@@ -48,8 +48,9 @@ fn run() -> Result<Exit, (u8, String)> {
     let other = |error: io::Error| (STATUS_OTHER, error.to_string());
 
     let options = Options::parse(env::args_os().skip(1)).map_err(|error| usage(&error))?;
-    let ramdisk =
-        files::collect(options.config.as_deref(), &options.files).map_err(|error| usage(&error))?.pack();
+    let pipes = if options.check { Pipes::Leave } else { Pipes::Read };
+    let ramdisk = files::collect(options.config.as_deref(), &options.files, pipes);
+    let ramdisk = ramdisk.map_err(|error| usage(&error))?.pack();
     if options.check {
         return Ok(Exit::PowerOff);
     }
