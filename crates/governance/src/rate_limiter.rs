@@ -20,7 +20,7 @@ mod single;
 #[cfg(test)]
 mod tests;
 
-pub use denials::DeniedKey;
+pub use denials::{DeniedKey, OVERFLOW_NAME};
 pub use operate::{BucketView, KeyView};
 pub(crate) use registry::check_fit;
 pub use registry::{LIMITS_MAX, LimitClass, OTHER_LIMITS_MAX, SERVICE_LIMITS_MAX, USER_LIMITS_MAX};
@@ -133,12 +133,15 @@ pub struct LimitStats {
     pub keys: u64,
     /// Requests that were decided by the overflow bucket.
     pub overflow_hits: u64,
+    /// Requests that its overflow bucket refused.
+    pub overflow_denied: u64,
     /// Requests that it refused because the log of exact windows was full.
     pub log_full: u64,
 }
 
 impl LimitStats {
-    pub(crate) const ZERO: Self = Self { allowed: 0, denied: 0, keys: 0, overflow_hits: 0, log_full: 0 };
+    pub(crate) const ZERO: Self =
+        Self { allowed: 0, denied: 0, keys: 0, overflow_hits: 0, overflow_denied: 0, log_full: 0 };
 }
 
 /// How full the fixed structures are.
@@ -691,9 +694,13 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             stats.log_full += 1;
             self.log_full += 1;
         }
-        if let Place::Slot(place) = place {
-            let denied = &mut self.table.slot_mut(place as usize).denied;
-            *denied = denied.saturating_add(1);
+        match place {
+            Place::Overflow => stats.overflow_denied += 1,
+            Place::Slot(place) => {
+                let denied = &mut self.table.slot_mut(place as usize).denied;
+                *denied = denied.saturating_add(1);
+            }
+            Place::Limit | Place::Absent | Place::Promised(_) => {}
         }
     }
 

@@ -99,7 +99,8 @@ impl Plain {
 #[must_use]
 pub fn ends_with_prompt(text: &[u8]) -> bool {
     text.strip_suffix(PROMPT.as_bytes())
-        .is_some_and(|before| matches!(before.last(), None | Some(b'\n' | b'\r')))
+        // After a carriage return it is a line that is being edited and drawn again.
+        .is_some_and(|before| matches!(before.last(), None | Some(b'\n')))
 }
 
 /// What a terminal shows of a line in the end: the part after its last carriage return.
@@ -149,7 +150,7 @@ mod tests {
         for (text, expected) in [
             ("weir> ", true),
             ("ready\nweir> ", true),
-            ("\rweir> ", true),
+            ("\rweir> ", false),
             ("see weir> ", false),
             ("weir> x", false),
             ("weir>", false),

@@ -6,6 +6,9 @@ use crate::request::Unit;
 use crate::scope::{KeyHash, Kind, Name, Pattern};
 use core::fmt;
 
+/// What the keys that share an overflow bucket are called together.
+pub const OVERFLOW_NAME: &str = "(overflow)";
+
 /// A key that was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeniedKey {
@@ -31,8 +34,8 @@ impl fmt::Display for DeniedKey {
 }
 
 impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
-    /// Calls `each` with every key that was refused, once for each unit, in no particular order. Refusals of an
-    /// overflow bucket are no key's; refusals of a key that has made room for another are forgotten.
+    /// Calls `each` with every key that was refused, once for each unit, in no particular order. Keys that share an
+    /// overflow bucket are one, [`OVERFLOW_NAME`]; refusals of a key that has made room for another are forgotten.
     pub fn each_denied_key(&self, mut each: impl FnMut(DeniedKey)) {
         for place in self.table.places() {
             let slot = self.table.slot(place);
@@ -46,6 +49,22 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             if let (Pattern::Exact(name), true) = (entry.spec.scope.pattern, entry.stats.denied > 0) {
                 self.report(id, entry, entry.hash, name, &mut each);
             }
+            if entry.stats.overflow_denied > 0 {
+                self.report_overflow(id, entry, &mut each);
+            }
+        }
+    }
+
+    /// Reports the overflow of a kind and unit for the first of the limits in which it was refused.
+    fn report_overflow(&self, id: LimitId, entry: &Entry, each: &mut impl FnMut(DeniedKey)) {
+        let (kind, unit) = (entry.spec.scope.kind, entry.spec.unit);
+        let refusing = || {
+            let wildcards = self.chain(self.registry.first_wildcard(kind));
+            wildcards.filter(|(_, other)| other.spec.unit == unit && other.stats.overflow_denied > 0)
+        };
+        if refusing().next().is_some_and(|(first, _)| first == id) {
+            let denied = refusing().map(|(_, other)| other.stats.overflow_denied).sum();
+            each(DeniedKey { kind, name: Name::excerpt(OVERFLOW_NAME), unit, denied });
         }
     }
 
@@ -143,5 +162,37 @@ mod tests {
         // bob: refused twice by a (and once of those by c); eve: three times by d and by e, once by c.
         let expected = [("user:bob", 2), ("user:bob#tokens", 1), ("user:eve", 6), ("user:eve#tokens", 1)];
         assert_eq!(denied, expected.map(|(key, times)| (key.to_string(), times)).into());
+    }
+
+    #[test]
+    fn refusals_of_keys_without_a_place_are_reported_together() {
+        let mut limiter = RateLimiter::<1, 16>::new();
+        for name in ["a", "b"] {
+            let mut draft = LimitDraft::default();
+            for (field, value) in [
+                ("scope", "user:*"),
+                ("name", name),
+                ("algorithm", "token-bucket"),
+                ("capacity", "1"),
+                ("rate", "1/1d"),
+            ] {
+                draft.set(field, FieldValue::Text(value)).unwrap();
+            }
+            limiter.add(&draft.finish().unwrap()).unwrap();
+        }
+        for user in ["ann", "bob", "cy", "bob"] {
+            let request = Request { user: NameRef::new(user).ok(), ..Request::default() };
+            let subject = Subject { request: &request, group: None };
+            if let Ok(clearance) = limiter.check(Now::default(), &subject, Access::Charge) {
+                limiter.charge(&subject, clearance);
+            }
+        }
+        let mut denied = BTreeMap::new();
+        limiter.each_denied_key(|key| assert_eq!(denied.insert(key.to_string(), key.denied), None));
+        // ann has the one place with limit a and shares b's overflow bucket, so that the others share with her.
+        let overflow: u64 =
+            limiter.limits().map(|(id, _)| limiter.get_limit_stats(id).unwrap().overflow_denied).sum();
+        assert!(overflow > 0);
+        assert_eq!(denied, [("user:(overflow)".to_string(), overflow)].into());
     }
 }

@@ -67,8 +67,8 @@ pub(crate) struct Full;
 pub(crate) struct KeyTable<const KEYS: usize> {
     slots: [[Slot; 2]; KEYS],
     names: [Name; KEYS],
-    /// For a name that was given back, the next such.
-    free_names: [Link; KEYS],
+    /// For a name in use, its slot; for one that was given back, the next such.
+    name_links: [Link; KEYS],
     free_name: Link,
     /// How many names have ever been taken from the end.
     touched_names: usize,
@@ -88,7 +88,7 @@ impl<const KEYS: usize> KeyTable<KEYS> {
         Self {
             slots: [[Slot::EMPTY; 2]; KEYS],
             names: [Name::EMPTY; KEYS],
-            free_names: [0; KEYS],
+            name_links: [0; KEYS],
             free_name: 0,
             touched_names: 0,
             length: 0,
@@ -141,6 +141,7 @@ impl<const KEYS: usize> KeyTable<KEYS> {
         }
         let slot = self.slot_mut(place);
         *slot = Slot { hash, limit, name, next, strays: slot.strays, ..Slot::EMPTY };
+        self.name_links[name as usize - 1] = Self::link(place);
         self.length += 1;
         Ok(place)
     }
@@ -189,7 +190,7 @@ impl<const KEYS: usize> KeyTable<KEYS> {
 
     fn take_name(&mut self, name: Name) -> Result<Link, Full> {
         let place = if let Some(place) = (self.free_name as usize).checked_sub(1) {
-            self.free_name = self.free_names[place];
+            self.free_name = self.name_links[place];
             place
         } else if self.touched_names < KEYS {
             self.touched_names += 1;
@@ -203,7 +204,7 @@ impl<const KEYS: usize> KeyTable<KEYS> {
 
     fn give_back_name(&mut self, name: Link) {
         if let Some(place) = (name as usize).checked_sub(1) {
-            self.free_names[place] = core::mem::replace(&mut self.free_name, name);
+            self.name_links[place] = core::mem::replace(&mut self.free_name, name);
         }
     }
 
@@ -244,10 +245,16 @@ impl<const KEYS: usize> KeyTable<KEYS> {
         name.and_then(|name| self.names.get(name)).copied().unwrap_or_default()
     }
 
-    /// The places of all keys.
+    /// The places of all keys, in the order of their names, which is that of their coming as long as none has gone:
+    /// the slots themselves lie as the secret of the hash has it.
     pub(crate) fn places(&self) -> impl Iterator<Item = usize> + '_ {
-        let slots = self.slots.as_flattened().iter().enumerate();
-        slots.filter(|(_, slot)| slot.is_live()).map(|(place, _)| place)
+        (0..self.touched_names).filter_map(|name| self.place_of_name(name))
+    }
+
+    /// The place of the key with the name at `name`, if one has it.
+    pub(crate) fn place_of_name(&self, name: usize) -> Option<usize> {
+        let place = (*self.name_links.get(name)? as usize).checked_sub(1)?;
+        self.live(place).filter(|slot| slot.name == Self::link(name)).map(|_| place)
     }
 
     /// The most slots that any key is looked for in.

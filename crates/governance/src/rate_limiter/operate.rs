@@ -272,11 +272,12 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         let mut count = usize::from(!wildcard);
         // An exact limit has no keys.
         let mut left = self.registry.entry(id).stats.keys;
-        let mut places = 0..super::KeyTable::<KEYS>::SLOTS;
+        let mut names = 0..KEYS;
         while left > 0
-            && let Some(place) = places.next()
+            && let Some(name) = names.next()
         {
-            if self.table.live(place).is_some_and(|slot| slot.limit == id.0) {
+            let place = self.table.place_of_name(name);
+            if let Some(place) = place.filter(|&place| self.table.slot(place).limit == id.0) {
                 work(self, Owner::Slot(place));
                 (left, count) = (left - 1, count + 1);
             }
