@@ -393,7 +393,8 @@ impl<const KEYS: usize> Pair<'_, KEYS> {
             same("allowed", stats.allowed, counts.allowed).map_err(here)?;
             same("denied", stats.denied, counts.denied).map_err(here)?;
             let keys = match limit.pattern {
-                // The one key of an exact limit counts once it has decided something.
+                // The one key of an exact limit counts once it has decided something, if there is something to track.
+                Pattern::Exact(_) if limit.algorithm == Algorithm::Unlimited => 0,
                 Pattern::Exact(_) => u64::from(counts.allowed + counts.denied > 0),
                 Pattern::Any if KEYS < MANY_KEYS || self.unlimited.contains(&limit.name) => stats.keys,
                 Pattern::Any => counts.keys,

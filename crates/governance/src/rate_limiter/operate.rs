@@ -55,7 +55,9 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         let entry = self.registry.get(id).ok_or(LimitError::UnknownLimit)?;
         let mut stats = entry.stats;
         if !entry.is_wildcard() {
-            stats.keys = u64::from(stats.allowed + stats.denied > 0);
+            // What bounds nothing tracks no key, whether it is for one name or for each.
+            let tracks = !matches!(entry.spec.algorithm, RateLimitAlgorithm::Unlimited);
+            stats.keys = u64::from(tracks && stats.allowed + stats.denied > 0);
         }
         Ok(stats)
     }

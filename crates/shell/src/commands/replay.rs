@@ -143,14 +143,22 @@ fn write_text(
         Grouped(report.lines),
         Grouped(report.malformed),
         Humanized(report.virtual_time()),
-        options.service.as_str(),
+        Printable(options.service.as_str()),
     )?;
-    writeln!(
+    write!(
         system,
-        "requests {}   {} {}   {} {}   {} decisions/s",
+        "requests {}   {} {}",
         Grouped(report.requests),
         term.paint(Style::Good, "allowed"),
-        Grouped(report.allowed),
+        Grouped(report.allowed)
+    )?;
+    let delayed = context.engine.replay.counters().delayed;
+    if delayed > 0 {
+        write!(system, "   {} {}", term.paint(Style::Warn, "delayed"), Grouped(delayed))?;
+    }
+    writeln!(
+        system,
+        "   {} {}   {} decisions/s",
         term.paint(Style::Bad, "denied"),
         Grouped(report.denied),
         Grouped(each_second(report.requests, wall)),
