@@ -54,14 +54,7 @@ impl Session {
     /// Puts the shipped configuration in force and prints the banner. `ready` is the time since power-on. It fails if
     /// the configuration is refused or the ramdisk damaged; the session goes on all the same.
     pub fn start(&mut self, ready: Nanos, system: &mut dyn System, engine: &mut Engine) -> Status {
-        let history = self.editor.history();
-        let mut context = Context {
-            term: self.editor.term(),
-            files: Files::new(system.ramdisk()),
-            system,
-            engine,
-            history,
-        };
+        let mut context = self.context(system, engine);
         match commands::start::start(&mut context, ready) {
             Ok(()) => Status::Done,
             Err(commands::Failed) => Status::Failed,
@@ -132,6 +125,12 @@ impl Session {
         self.carry_out(&invocation, system, engine)
     }
 
+    /// What a command works with.
+    fn context<'a>(&'a self, system: &'a mut dyn System, engine: &'a mut Engine) -> Context<'a> {
+        let files = Files::new(system.ramdisk());
+        Context { term: self.editor.term(), files, system, engine, history: self.editor.history() }
+    }
+
     fn carry_out(
         &mut self,
         invocation: &Invocation<'_>,
@@ -151,14 +150,7 @@ impl Session {
             }
             _ => {}
         }
-        let history = self.editor.history();
-        let mut context = Context {
-            term: self.editor.term(),
-            files: Files::new(system.ramdisk()),
-            system,
-            engine,
-            history,
-        };
+        let mut context = self.context(system, engine);
         match commands::run(&mut context, invocation) {
             Ok(()) => Status::Done,
             Err(commands::Failed) => Status::Failed,
