@@ -293,6 +293,7 @@ mod tests {
 
     #[test]
     fn every_slot_can_be_used_whatever_the_keys_are() {
+        let mut at_home = 0;
         for seed in 0..1000u64 {
             let mut table = Box::new(KeyTable::<512>::new());
             let secret = HashSecret::from_seed(seed);
@@ -305,8 +306,12 @@ mod tests {
             }
             assert_eq!(table.insert(7, hash(512), Name::EMPTY), Err(Full));
             assert!((0..512).all(|key| table.find(7, hash(key)).is_some()));
+            at_home += (0..512)
+                .filter(|&key| table.find(7, hash(key)) == Some(KeyTable::<512>::home(7, hash(key))))
+                .count();
             assert!(table.longest_search() <= 10, "seed {seed}: {}", table.longest_search());
         }
+        assert!(at_home * 10 > 512_000 * 7, "{at_home} of 512000 keys lie at home");
     }
 
     #[test]
