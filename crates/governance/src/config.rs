@@ -1,6 +1,7 @@
 //! What is configured: limits, routes and identity, checked together and applied at once.
 
-use crate::limit::{LimitSpec, Quoted};
+use crate::field::Quoted;
+use crate::limit::LimitSpec;
 use crate::rate_limiter::{LIMITS_MAX, LimitClass, LimitError, check_fit};
 use crate::routes::Routes;
 use crate::scope::{NAME_BYTES_MAX, NameRef, ScopeError};

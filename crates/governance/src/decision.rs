@@ -32,11 +32,21 @@ pub enum Reason {
     Banned,
     /// The log of an exact window cannot take another entry.
     LogFull,
+    /// It would be in flight beside others, which takes a ticket, and it was asked for without one.
+    TicketNeeded,
+    /// As many requests as there can be have a ticket that is not settled yet.
+    TicketsFull,
+    /// A hard quota has no room for it in this period.
+    OverQuota,
+    /// A budget has no room for its price in this period.
+    OverBudget,
+    /// Its price cannot be computed in 128 bits.
+    PriceOutOfRange,
 }
 
 impl Reason {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 12] = [
         Self::NoLimit,
         Self::WithinLimits,
         Self::Exempt,
@@ -44,6 +54,11 @@ impl Reason {
         Self::CostAboveCapacity,
         Self::Banned,
         Self::LogFull,
+        Self::TicketNeeded,
+        Self::TicketsFull,
+        Self::OverQuota,
+        Self::OverBudget,
+        Self::PriceOutOfRange,
     ];
 
     /// The reason's code, as it is shown and exported.
@@ -57,6 +72,11 @@ impl Reason {
             Self::CostAboveCapacity => "cost-above-capacity",
             Self::Banned => "banned",
             Self::LogFull => "log-full",
+            Self::TicketNeeded => "ticket-needed",
+            Self::TicketsFull => "tickets-full",
+            Self::OverQuota => "over-quota",
+            Self::OverBudget => "over-budget",
+            Self::PriceOutOfRange => "price-out-of-range",
         }
     }
 }

@@ -159,8 +159,8 @@ impl<const KEYS: usize, const LOG: usize> Governor<KEYS, LOG> {
                 writeln!(
                     out,
                     "{} = {}",
-                    crate::limit::Quoted(route.prefix()),
-                    crate::limit::Quoted(route.group())
+                    crate::field::Quoted(route.prefix()),
+                    crate::field::Quoted(route.group())
                 )?;
             }
         }

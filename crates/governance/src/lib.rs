@@ -5,10 +5,13 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+mod chained_table;
 pub mod config;
 pub mod decision;
+pub mod field;
 pub mod governor;
 pub mod limit;
+pub mod notice;
 pub mod rate_limiter;
 pub mod request;
 pub mod routes;

@@ -4,8 +4,8 @@
 //! prints in the same words.
 
 mod draft;
-mod error;
 
+use crate::field::{Amount, Problem, Quoted, SpecError};
 use crate::request::Unit;
 use crate::scope::{Kind, NAME_BYTES_MAX, Pattern, Scope, ScopeError};
 use crate::text::Text;
@@ -13,8 +13,7 @@ use crate::time::Nanos;
 use crate::units::Rate;
 use core::fmt;
 
-pub use draft::{FIELDS, FieldValue, LimitDraft};
-pub use error::{Problem, SpecError};
+pub use draft::{FIELDS, LimitDraft};
 
 /// The longest name of a limit: what its scope and unit make, or what the user wrote.
 pub type LimitName = Text<88>;
@@ -307,34 +306,5 @@ impl fmt::Display for LimitSpec {
             writeln!(f, "enabled = false")?;
         }
         Ok(())
-    }
-}
-
-/// An amount as TOML has it: its integers end at 2^63 - 1, so that a larger one is written as a string.
-struct Amount(u64);
-
-impl fmt::Display for Amount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match i64::try_from(self.0) {
-            Ok(amount) => write!(f, "{amount}"),
-            Err(_) => write!(f, "\"{}\"", self.0),
-        }
-    }
-}
-
-/// A string as a TOML basic string. Names hold no control characters, so quotes and backslashes suffice.
-#[derive(Clone, Copy, Debug)]
-pub struct Quoted<'a>(pub &'a str);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("\"")?;
-        for character in self.0.chars() {
-            if matches!(character, '"' | '\\') {
-                f.write_str("\\")?;
-            }
-            write!(f, "{character}")?;
-        }
-        f.write_str("\"")
     }
 }

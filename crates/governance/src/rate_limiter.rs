@@ -27,7 +27,8 @@ pub use registry::{LIMITS_MAX, LimitClass, OTHER_LIMITS_MAX, SERVICE_LIMITS_MAX,
 pub use requests::{RateLimitRequest, RateLimitResponse};
 
 use crate::decision::{LimitStanding, Reason, Sharing, Wait};
-use crate::limit::{LimitSpec, RateLimitAlgorithm, SpecError};
+use crate::field::SpecError;
+use crate::limit::{LimitSpec, RateLimitAlgorithm};
 use crate::request::Subject;
 use crate::scope::{HashSecret, KeyHash, KeyName, Kind};
 use crate::time::{Nanos, Now};

@@ -1,6 +1,7 @@
 //! What is asked: a request, as a gateway, a shell or a log line describes it.
 
 use crate::scope::{IpKey, KeyName, Kind, Name, NameRef};
+use crate::time::Nanos;
 use core::net::IpAddr;
 
 /// How urgent a request is, most urgent first.
@@ -84,12 +85,24 @@ pub struct Request<'a> {
     pub route: Option<NameRef<'a>>,
     /// The path without its query. An inbound request has one, if only the empty one; an outbound request has none.
     pub path: Option<&'a [u8]>,
+    /// The method, such as `post`; multipliers of prices go by it, in any case.
+    pub method: Option<NameRef<'a>>,
     /// How many requests it counts as.
     pub cost: u64,
     /// Its size in bytes.
     pub bytes: u64,
-    /// Its size in tokens of a language model.
+    /// Its size in tokens of a language model, in and out together.
     pub tokens: u64,
+    /// Those of its tokens that were generated; at most `tokens`.
+    pub output_tokens: u64,
+    /// The computing time that it takes, in milliseconds: these are the compute units.
+    pub compute_ms: u64,
+    /// How often it accesses storage.
+    pub storage_accesses: u64,
+    /// How much of it was answered from a cache.
+    pub cache_hits: u64,
+    /// Whether its amounts are what it takes, or an estimate to be settled later.
+    pub settlement: Settlement,
     /// How urgent it is.
     pub priority: RequestPriority,
 }
@@ -108,15 +121,96 @@ impl Default for Request<'_> {
             provider: None,
             route: None,
             path: None,
+            method: None,
             cost: 1,
             bytes: 0,
             tokens: 0,
+            output_tokens: 0,
+            compute_ms: 0,
+            storage_accesses: 0,
+            cache_hits: 0,
+            settlement: Settlement::Final,
             priority: RequestPriority::Normal,
         }
     }
 }
 
+/// Whether what a request takes is known when it is decided.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Settlement {
+    /// It is: the amounts are charged as they are.
+    #[default]
+    Final,
+    /// It is not: the amounts are reserved, and what was really taken is told later by the ticket.
+    Reserve {
+        /// How long the reservation stands before it is given back.
+        expires_in: Nanos,
+    },
+}
+
+/// What a request takes, in everything that is counted or priced. Every stage is charged from these numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// How many requests it counts as.
+    pub requests: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// Tokens, in and out together.
+    pub tokens: u64,
+    /// Tokens that were generated; at most `tokens`.
+    pub output_tokens: u64,
+    /// Milliseconds of computing time.
+    pub compute_ms: u64,
+    /// Accesses to storage.
+    pub storage_accesses: u64,
+    /// Answers from a cache.
+    pub cache_hits: u64,
+}
+
+impl Usage {
+    /// Nothing.
+    pub const ZERO: Self = Self {
+        requests: 0,
+        bytes: 0,
+        tokens: 0,
+        output_tokens: 0,
+        compute_ms: 0,
+        storage_accesses: 0,
+        cache_hits: 0,
+    };
+
+    /// The tokens that were put in.
+    #[must_use]
+    pub const fn input_tokens(&self) -> u64 {
+        self.tokens.saturating_sub(self.output_tokens)
+    }
+
+    /// The amount in `unit`.
+    #[must_use]
+    pub const fn amount(&self, unit: Unit) -> u64 {
+        match unit {
+            Unit::Requests => self.requests,
+            Unit::Bytes => self.bytes,
+            Unit::Tokens => self.tokens,
+        }
+    }
+}
+
 impl Request<'_> {
+    /// What the request takes.
+    #[must_use]
+    pub const fn usage(&self) -> Usage {
+        Usage {
+            requests: self.cost,
+            bytes: self.bytes,
+            tokens: self.tokens,
+            output_tokens: self.output_tokens,
+            compute_ms: self.compute_ms,
+            storage_accesses: self.storage_accesses,
+            cache_hits: self.cache_hits,
+        }
+    }
+
     /// What the request costs in `unit`.
     #[must_use]
     pub const fn amount(&self, unit: Unit) -> u64 {

@@ -2,9 +2,14 @@
 //!
 //! The engine never reads a clock. A caller passes [`Now`], which holds both clocks read together:
 //! [`Instant`] (nanoseconds since boot, monotonic) for everything but calendars, and [`WallTime`]
-//! (nanoseconds of UTC since 1970-01-01T00:00:00Z) for clock-aligned windows and log lines.
+//! (nanoseconds of UTC since 1970-01-01T00:00:00Z) for clock-aligned windows, periods of the calendar and log lines.
+//! A [`Schedule`] cuts wall time into hours, days or months from an anchor.
 //!
 //! The civil conversions follow Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
+
+mod schedule;
+
+pub use schedule::{Cycle, Period, Schedule, parse_time_or_date};
 
 use core::fmt;
 use core::str::FromStr;

@@ -3,8 +3,9 @@
 
 use governance::config::Identity;
 use governance::decision::{Reason, Sharing, Verdict, Wait};
+use governance::field::{FieldValue, Problem};
 use governance::governor::Governor;
-use governance::limit::{FieldValue, LimitDraft, LimitSpec, Problem};
+use governance::limit::{LimitDraft, LimitSpec};
 use governance::rate_limiter::LimitId;
 use governance::request::Request;
 use governance::scope::{KeyName, Kind, NameRef, ScopeError};

@@ -7,7 +7,8 @@
 use core::fmt;
 
 use governance::config::{Config, IdentityError};
-use governance::limit::{FIELDS, FieldValue, LimitDraft, LimitName, Problem, SpecError};
+use governance::field::{FieldValue, Problem, SpecError};
+use governance::limit::{FIELDS, LimitDraft, LimitName};
 use governance::rate_limiter::LimitError;
 use governance::routes::RouteError;
 use governance::text::Text;
@@ -165,7 +166,7 @@ impl Builder<'_> {
             return;
         }
         draft.each_problem(|error| {
-            let is_missing = matches!(error.problem, Problem::Missing | Problem::MissingFor(_));
+            let is_missing = matches!(error.problem, Problem::Missing | Problem::MissingFor(..));
             if !(broken && is_missing) {
                 let field = FIELDS.iter().position(|field| *field == error.field);
                 let value = field.and_then(|field| values[field]);
@@ -233,7 +234,7 @@ impl Builder<'_> {
                     draft.values[field] = Some(at);
                 }
             }
-            Err(SpecError { problem: Problem::Unknown, .. }) => self.refuse_key(key, LIMIT_KEYS),
+            Err(SpecError { problem: Problem::Unknown(_), .. }) => self.refuse_key(key, LIMIT_KEYS),
             Err(error) => self.refuse(at, ConfigError::Limit(error)),
         }
     }

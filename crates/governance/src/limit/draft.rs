@@ -3,38 +3,24 @@
 //! [`LimitDraft`] collects the fields of one limit from a configuration file or a command line, in the same words,
 //! and [`LimitDraft::finish`] makes a [`LimitSpec`] of them in which every value is in range.
 
-use super::error::{Problem, SpecError};
 use super::{
     Align, BucketShape, LimitName, LimitSpec, LimitState, RateLimitAlgorithm, WindowShape, default_name,
 };
+use crate::field::{FieldValue, Problem, SpecError, amount, boolean, name, text, word};
 use crate::request::Unit;
-use crate::scope::{Scope, ScopeError};
+use crate::scope::Scope;
 use crate::time::Nanos;
-use crate::units::{Rate, parse_size};
+use crate::units::Rate;
 
 /// The fields of a limit, as users write them.
 pub const FIELDS: [&str; 11] =
     ["scope", "name", "algorithm", "capacity", "rate", "limit", "window", "unit", "align", "enabled", "mode"];
 
-/// A value as a configuration file or a command line gives it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum FieldValue<'a> {
-    /// A string of a configuration file, or a word of a command line.
-    Text(&'a str),
-    /// A whole number.
-    Integer(i64),
-    /// A number with a fraction.
-    Fraction,
-    /// True or false.
-    Boolean(bool),
-    /// Anything else.
-    Other,
-}
-
 /// The fields of a limit as far as they are known.
 ///
 /// ```
-/// use governance::limit::{FieldValue, LimitDraft};
+/// use governance::field::FieldValue;
+/// use governance::limit::LimitDraft;
 /// let mut draft = LimitDraft::default();
 /// for (field, value) in [("scope", "ip:*"), ("algorithm", "token-bucket"), ("capacity", "10"), ("rate", "1/s")] {
 ///     draft.set(field, FieldValue::Text(value)).unwrap();
@@ -84,7 +70,7 @@ impl LimitDraft {
     /// [`SpecError`] names the field and what was expected.
     pub fn set(&mut self, field: &str, value: FieldValue<'_>) -> Result<(), SpecError> {
         let Some(field) = FIELDS.into_iter().find(|&known| known == field) else {
-            return Err(SpecError { field: "limit", problem: Problem::Unknown });
+            return Err(SpecError { field: "limit", problem: Problem::Unknown(&FIELDS) });
         };
         self.set_known(field, value).map_err(|problem| SpecError { field, problem })
     }
@@ -113,7 +99,7 @@ impl LimitDraft {
     fn set_known(&mut self, field: &'static str, value: FieldValue<'_>) -> Result<(), Problem> {
         match field {
             "scope" => self.scope = Some(Scope::parse(text(value, "a string")?).map_err(Problem::Scope)?),
-            "name" => self.name = Some(limit_name(text(value, "a string")?)?),
+            "name" => self.name = Some(name(value)?),
             "algorithm" => {
                 self.algorithm = RateLimitAlgorithm::from_word(word(value, &RateLimitAlgorithm::WORDS)?);
             }
@@ -143,9 +129,6 @@ impl LimitDraft {
                 self.state = Some(if boolean(value)? { LimitState::Enabled } else { LimitState::Disabled });
             }
             _ => {
-                if value == FieldValue::Text("shadow") {
-                    return Err(Problem::ModeUnavailable);
-                }
                 word(value, &["enforce"])?;
             }
         }
@@ -186,9 +169,9 @@ impl LimitDraft {
             ("align", self.align.is_some(), algorithm.can_align(), false),
         ] {
             if given && !taken {
-                each(SpecError { field, problem: Problem::NotWith(algorithm.word()) });
+                each(SpecError { field, problem: not_with(&algorithm) });
             } else if needed && !given {
-                each(SpecError { field, problem: Problem::MissingFor(algorithm.word()) });
+                each(SpecError { field, problem: Problem::MissingFor("algorithm", algorithm.word()) });
             }
         }
         if let Some(Err(problem)) = self.spec().map(|spec| spec.check()) {
@@ -223,50 +206,14 @@ impl LimitDraft {
     }
 }
 
-fn limit_name(name: &str) -> Result<LimitName, Problem> {
-    crate::scope::NameRef::printable(name).map_err(Problem::Name)?;
-    LimitName::new(name).map_err(|_| Problem::Name(ScopeError::LongName { bytes: name.len() }))
-}
-
-fn text<'a>(value: FieldValue<'a>, expected: &'static str) -> Result<&'a str, Problem> {
-    if let FieldValue::Text(text) = value { Ok(text) } else { Err(Problem::Type(expected)) }
-}
-
-fn word(value: FieldValue<'_>, words: &'static [&'static str]) -> Result<&'static str, Problem> {
-    let given = text(value, "a string")?;
-    words.iter().copied().find(|&known| known == given).ok_or(Problem::NotOneOf(words))
-}
-
-fn boolean(value: FieldValue<'_>) -> Result<bool, Problem> {
-    match value {
-        FieldValue::Boolean(flag) => Ok(flag),
-        FieldValue::Text("true") => Ok(true),
-        FieldValue::Text("false") => Ok(false),
-        _ => Err(Problem::Type("true or false")),
-    }
-}
-
-fn amount(value: FieldValue<'_>) -> Result<u64, Problem> {
-    let amount = match value {
-        FieldValue::Integer(number) => u64::try_from(number).map_err(|_| Problem::Negative)?,
-        FieldValue::Text(text) if text.starts_with('-') => return Err(Problem::Negative),
-        FieldValue::Text(text) if is_fraction(text) => return Err(Problem::NotWhole),
-        FieldValue::Text(text) => parse_size(text).map_err(Problem::Unit)?,
-        FieldValue::Fraction => return Err(Problem::NotWhole),
-        FieldValue::Boolean(_) | FieldValue::Other => return Err(Problem::Type("a whole number from 1")),
-    };
-    if amount == 0 { Err(Problem::Zero) } else { Ok(amount) }
-}
-
-fn is_fraction(text: &str) -> bool {
-    text.split_once('.').is_some_and(|(whole, fraction)| {
-        !fraction.is_empty() && whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit())
-    })
+fn not_with(algorithm: &RateLimitAlgorithm) -> Problem {
+    Problem::NotWith { field: "algorithm", value: algorithm.word(), takes: algorithm.fields() }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{FieldValue, LimitDraft, LimitSpec, Problem, SpecError};
+    use super::{FieldValue, LimitDraft, LimitSpec, Problem, SpecError, not_with};
+    use crate::limit::RateLimitAlgorithm;
 
     fn draft(fields: &[(&str, FieldValue<'_>)]) -> Result<LimitSpec, SpecError> {
         let mut draft = LimitDraft::default();
@@ -317,20 +264,26 @@ mod tests {
         fields.push(("window", text("1s")));
         assert_eq!(
             draft(&fields),
-            Err(SpecError { field: "window", problem: Problem::NotWith("token-bucket") })
+            Err(SpecError {
+                field: "window",
+                problem: not_with(&RateLimitAlgorithm::from_word("token-bucket").unwrap())
+            })
         );
         let fields =
             [("scope", text("ip:*")), ("algorithm", text("fixed-window")), ("limit", FieldValue::Integer(1))];
         assert_eq!(
             draft(&fields),
-            Err(SpecError { field: "window", problem: Problem::MissingFor("fixed-window") })
+            Err(SpecError { field: "window", problem: Problem::MissingFor("algorithm", "fixed-window") })
         );
         assert_eq!(
             LimitDraft::default().set("mode", text("shadow")).unwrap_err().problem,
-            Problem::ModeUnavailable
+            Problem::NotOneOf(&["enforce"])
         );
         assert!(LimitDraft::default().set("mode", text("enforce")).is_ok());
-        assert_eq!(LimitDraft::default().set("burst", text("1")).unwrap_err().problem, Problem::Unknown);
+        assert_eq!(
+            LimitDraft::default().set("burst", text("1")).unwrap_err().problem,
+            Problem::Unknown(&super::FIELDS)
+        );
     }
 
     #[test]

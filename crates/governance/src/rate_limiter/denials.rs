@@ -118,7 +118,8 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
 #[cfg(test)]
 mod tests {
     use super::RateLimiter;
-    use crate::limit::{FieldValue, LimitDraft};
+    use crate::field::FieldValue;
+    use crate::limit::LimitDraft;
     use crate::rate_limiter::Access;
     use crate::request::{Request, Subject};
     use crate::scope::NameRef;

@@ -4,7 +4,8 @@ use super::support::{
     SECOND, YEAR, at, governor_with, passes, remaining, retry_nanos, shape, token_bucket, web,
 };
 use crate::decision::{Reason, Verdict, Wait};
-use crate::limit::{BucketShape, LimitSpec, Problem, RateLimitAlgorithm};
+use crate::field::Problem;
+use crate::limit::{BucketShape, LimitSpec, RateLimitAlgorithm};
 use crate::request::Unit;
 use crate::scope::Scope;
 use crate::time::Nanos;

@@ -1,0 +1,229 @@
+//! A table of fixed capacity that is found by hash: what quotas, accounts and meters lie in.
+//!
+//! An entry stays in its place for as long as it lives, so that others can keep its [`Place`]. Entries with the same
+//! head are chained; there are two heads for each entry, and heads are chosen by a keyed hash, so that chains are
+//! short. All-zero when empty. A place carries the generation of its entry: one that is outdated finds nothing.
+#![allow(dead_code, reason = "the stages that lie in it come next")]
+
+/// Where an entry lies, and which of those that lay there it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Place {
+    index: u16,
+    generation: u32,
+}
+
+impl Place {
+    /// The entry's number, from 0.
+    pub(crate) const fn index(self) -> usize {
+        self.index as usize
+    }
+}
+
+/// The table has no room for another entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Full;
+
+/// An entry's number plus one; 0 stands for none.
+type Link = u16;
+
+#[derive(Clone, Copy, Debug)]
+struct Entry<T> {
+    hash: u64,
+    generation: u32,
+    next: Link,
+    live: bool,
+    value: T,
+}
+
+/// A table of at most `N` entries.
+#[derive(Debug)]
+pub(crate) struct ChainedTable<T, const N: usize> {
+    heads: [[Link; 2]; N],
+    entries: [Entry<T>; N],
+    /// Entries that were given back, chained.
+    free: Link,
+    /// How many entries have ever been taken from the end.
+    touched: usize,
+    length: usize,
+}
+
+impl<T: Copy, const N: usize> ChainedTable<T, N> {
+    /// A table without entries; `empty` fills the places, and should be all-zero.
+    pub(crate) const fn new(empty: T) -> Self {
+        assert!(N > 0 && N < Link::MAX as usize, "links count entries from one");
+        Self {
+            heads: [[0; 2]; N],
+            entries: [Entry { hash: 0, generation: 0, next: 0, live: false, value: empty }; N],
+            free: 0,
+            touched: 0,
+            length: 0,
+        }
+    }
+
+    /// Forgets every entry, in place. Places of before find nothing afterwards.
+    pub(crate) fn clear(&mut self) {
+        for entry in &mut self.entries[..self.touched] {
+            entry.generation = entry.generation.wrapping_add(u32::from(entry.live));
+            entry.live = false;
+        }
+        self.heads.as_flattened_mut().fill(0);
+        (self.free, self.touched, self.length) = (0, 0, 0);
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.length
+    }
+
+    /// The entry with this hash for which `is` says yes.
+    #[inline]
+    pub(crate) fn find(&self, hash: u64, mut is: impl FnMut(&T) -> bool) -> Option<Place> {
+        let mut link = self.heads.as_flattened()[Self::head(hash)];
+        while let Some(index) = link.checked_sub(1) {
+            let entry = &self.entries[usize::from(index)];
+            if entry.hash == hash && is(&entry.value) {
+                return Some(Place { index, generation: entry.generation });
+            }
+            link = entry.next;
+        }
+        None
+    }
+
+    /// Adds an entry that is not in the table.
+    pub(crate) fn insert(&mut self, hash: u64, value: T) -> Result<Place, Full> {
+        let index = if let Some(index) = self.free.checked_sub(1) {
+            self.free = self.entries[usize::from(index)].next;
+            index
+        } else if self.touched < N {
+            self.touched += 1;
+            u16::try_from(self.touched - 1).map_err(|_| Full)?
+        } else {
+            return Err(Full);
+        };
+        let head = &mut self.heads.as_flattened_mut()[Self::head(hash)];
+        let next = core::mem::replace(head, index + 1);
+        let entry = &mut self.entries[usize::from(index)];
+        *entry = Entry { hash, generation: entry.generation, next, live: true, value };
+        self.length += 1;
+        Ok(Place { index, generation: entry.generation })
+    }
+
+    /// Takes an entry out, and gives back what it was.
+    pub(crate) fn remove(&mut self, place: Place) -> Option<T> {
+        self.get(place)?;
+        let entry = self.entries[place.index()];
+        let own = place.index + 1;
+        let head = &mut self.heads.as_flattened_mut()[Self::head(entry.hash)];
+        if *head == own {
+            *head = entry.next;
+        } else {
+            let mut link = *head;
+            while let Some(before) = link.checked_sub(1) {
+                let before = &mut self.entries[usize::from(before)];
+                link = before.next;
+                if link == own {
+                    before.next = entry.next;
+                    break;
+                }
+            }
+        }
+        let removed = &mut self.entries[place.index()];
+        removed.live = false;
+        removed.generation = removed.generation.wrapping_add(1);
+        removed.next = core::mem::replace(&mut self.free, own);
+        self.length -= 1;
+        Some(entry.value)
+    }
+
+    /// The entry at a place, if it is still the same.
+    #[inline]
+    pub(crate) fn get(&self, place: Place) -> Option<&T> {
+        let entry = self.entries.get(place.index())?;
+        (entry.live && entry.generation == place.generation).then_some(&entry.value)
+    }
+
+    /// The entry at a place, if it is still the same.
+    #[inline]
+    pub(crate) fn get_mut(&mut self, place: Place) -> Option<&mut T> {
+        let entry = self.entries.get_mut(place.index())?;
+        (entry.live && entry.generation == place.generation).then_some(&mut entry.value)
+    }
+
+    /// The place of an entry by its number, if one is there.
+    pub(crate) fn place(&self, index: usize) -> Option<Place> {
+        let entry = self.entries.get(index).filter(|entry| entry.live)?;
+        Some(Place { index: u16::try_from(index).ok()?, generation: entry.generation })
+    }
+
+    /// Every entry, in the order of its number, which is that of coming as long as none has gone.
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (Place, &T)> + '_ {
+        let live = self.entries[..self.touched].iter().enumerate().filter(|(_, entry)| entry.live);
+        live.map(|(index, entry)| {
+            let index = u16::try_from(index).unwrap_or(u16::MAX);
+            (Place { index, generation: entry.generation }, &entry.value)
+        })
+    }
+
+    fn head(hash: u64) -> usize {
+        usize::try_from((u128::from(hash) * (2 * N as u128)) >> 64).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ChainedTable, Full};
+    use proptest::prelude::{ProptestConfig, prop, proptest};
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn every_place_can_be_used_and_no_more() {
+        let mut table = ChainedTable::<u64, 64>::new(0);
+        for key in 0..64 {
+            assert!(table.insert(key << 58, key).is_ok(), "{key}");
+        }
+        assert_eq!(table.insert(1, 64), Err(Full));
+        assert!((0..64).all(|key| table.find(key << 58, |value| *value == key).is_some()));
+    }
+
+    #[test]
+    fn an_outdated_place_finds_nothing() {
+        let mut table = ChainedTable::<u64, 2>::new(0);
+        let old = table.insert(5, 5).unwrap();
+        assert_eq!(table.remove(old), Some(5));
+        let young = table.insert(6, 6).unwrap();
+        assert_eq!((old.index(), table.get(old)), (young.index(), None));
+        assert_eq!(table.remove(old), None);
+        assert_eq!(table.get(young), Some(&6));
+        table.clear();
+        assert_eq!((table.get(young), table.len()), (None, 0));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+        #[test]
+        fn equals_a_map(steps in prop::collection::vec((0..24u64, 0..10u8), 0..400)) {
+            let mut table = ChainedTable::<u64, 16>::new(0);
+            let mut naive = BTreeMap::new();
+            for (key, action) in steps {
+                // Few different hashes, so that chains grow.
+                let hash = (key % 5) << 61;
+                let found = table.find(hash, |value| *value == key);
+                assert_eq!(found, naive.get(&key).copied());
+                match (found, action) {
+                    (Some(place), 0..=3) => {
+                        assert_eq!(table.remove(place), Some(key));
+                        naive.remove(&key);
+                    }
+                    (None, _) => match table.insert(hash, key) {
+                        Ok(place) => { naive.insert(key, place); }
+                        Err(Full) => assert_eq!(naive.len(), 16),
+                    },
+                    _ => {}
+                }
+                assert_eq!(table.len(), naive.len());
+                let mut all: Vec<_> = table.iter().map(|(_, value)| *value).collect();
+                all.sort_unstable();
+                assert_eq!(all, naive.keys().copied().collect::<Vec<_>>());
+            }
+        }
+    }
+}
