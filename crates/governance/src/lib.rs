@@ -17,5 +17,6 @@ pub mod request;
 pub mod routes;
 pub mod scope;
 pub mod text;
+pub mod tickets;
 pub mod time;
 pub mod units;
