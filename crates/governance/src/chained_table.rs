@@ -8,11 +8,19 @@
 /// Where an entry lies, and which of those that lay there it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Place {
-    index: u16,
+    index: u32,
     generation: u32,
 }
 
 impl Place {
+    /// All-zero: a place that is none's, until the first entry lies in it.
+    pub(crate) const ZERO: Self = Self { index: 0, generation: 0 };
+
+    /// The entry's number, from 0, as it is kept.
+    pub(crate) const fn number(self) -> u32 {
+        self.index
+    }
+
     /// The entry's number, from 0.
     pub(crate) const fn index(self) -> usize {
         self.index as usize
@@ -24,7 +32,7 @@ impl Place {
 pub(crate) struct Full;
 
 /// An entry's number plus one; 0 stands for none.
-type Link = u16;
+type Link = u32;
 
 #[derive(Clone, Copy, Debug)]
 struct Entry<T> {
@@ -35,11 +43,11 @@ struct Entry<T> {
     value: T,
 }
 
-/// A table of at most `N` entries.
+/// A table of at most `N` times `PER` entries.
 #[derive(Debug)]
-pub(crate) struct ChainedTable<T, const N: usize> {
-    heads: [[Link; 2]; N],
-    entries: [Entry<T>; N],
+pub(crate) struct ChainedTable<T, const N: usize, const PER: usize = 1> {
+    heads: [[[Link; 2]; PER]; N],
+    entries: [[Entry<T>; PER]; N],
     /// Entries that were given back, chained.
     free: Link,
     /// How many entries have ever been taken from the end.
@@ -47,13 +55,16 @@ pub(crate) struct ChainedTable<T, const N: usize> {
     length: usize,
 }
 
-impl<T: Copy, const N: usize> ChainedTable<T, N> {
+impl<T: Copy, const N: usize, const PER: usize> ChainedTable<T, N, PER> {
+    /// How many entries fit.
+    pub(crate) const CAPACITY: usize = N * PER;
+
     /// A table without entries; `empty` fills the places, and should be all-zero.
     pub(crate) const fn new(empty: T) -> Self {
-        assert!(N > 0 && N < Link::MAX as usize, "links count entries from one");
+        assert!(N * PER > 0 && N * PER < Link::MAX as usize, "links count entries from one");
         Self {
-            heads: [[0; 2]; N],
-            entries: [Entry { hash: 0, generation: 0, next: 0, live: false, value: empty }; N],
+            heads: [[[0; 2]; PER]; N],
+            entries: [[Entry { hash: 0, generation: 0, next: 0, live: false, value: empty }; PER]; N],
             free: 0,
             touched: 0,
             length: 0,
@@ -62,11 +73,11 @@ impl<T: Copy, const N: usize> ChainedTable<T, N> {
 
     /// Forgets every entry, in place. Places of before find nothing afterwards.
     pub(crate) fn clear(&mut self) {
-        for entry in &mut self.entries[..self.touched] {
+        for entry in &mut self.entries.as_flattened_mut()[..self.touched] {
             entry.generation = entry.generation.wrapping_add(u32::from(entry.live));
             entry.live = false;
         }
-        self.heads.as_flattened_mut().fill(0);
+        self.heads.as_flattened_mut().as_flattened_mut().fill(0);
         (self.free, self.touched, self.length) = (0, 0, 0);
     }
 
@@ -74,12 +85,16 @@ impl<T: Copy, const N: usize> ChainedTable<T, N> {
         self.length
     }
 
+    pub(crate) const fn is_full(&self) -> bool {
+        self.length == Self::CAPACITY
+    }
+
     /// The entry with this hash for which `is` says yes.
     #[inline]
     pub(crate) fn find(&self, hash: u64, mut is: impl FnMut(&T) -> bool) -> Option<Place> {
-        let mut link = self.heads.as_flattened()[Self::head(hash)];
+        let mut link = self.heads.as_flattened().as_flattened()[Self::head(hash)];
         while let Some(index) = link.checked_sub(1) {
-            let entry = &self.entries[usize::from(index)];
+            let entry = &self.entries.as_flattened()[index as usize];
             if entry.hash == hash && is(&entry.value) {
                 return Some(Place { index, generation: entry.generation });
             }
@@ -91,17 +106,17 @@ impl<T: Copy, const N: usize> ChainedTable<T, N> {
     /// Adds an entry that is not in the table.
     pub(crate) fn insert(&mut self, hash: u64, value: T) -> Result<Place, Full> {
         let index = if let Some(index) = self.free.checked_sub(1) {
-            self.free = self.entries[usize::from(index)].next;
+            self.free = self.entries.as_flattened()[index as usize].next;
             index
-        } else if self.touched < N {
+        } else if self.touched < Self::CAPACITY {
             self.touched += 1;
-            u16::try_from(self.touched - 1).map_err(|_| Full)?
+            u32::try_from(self.touched - 1).map_err(|_| Full)?
         } else {
             return Err(Full);
         };
-        let head = &mut self.heads.as_flattened_mut()[Self::head(hash)];
+        let head = &mut self.heads.as_flattened_mut().as_flattened_mut()[Self::head(hash)];
         let next = core::mem::replace(head, index + 1);
-        let entry = &mut self.entries[usize::from(index)];
+        let entry = &mut self.entries.as_flattened_mut()[index as usize];
         *entry = Entry { hash, generation: entry.generation, next, live: true, value };
         self.length += 1;
         Ok(Place { index, generation: entry.generation })
@@ -110,15 +125,15 @@ impl<T: Copy, const N: usize> ChainedTable<T, N> {
     /// Takes an entry out, and gives back what it was.
     pub(crate) fn remove(&mut self, place: Place) -> Option<T> {
         self.get(place)?;
-        let entry = self.entries[place.index()];
+        let entry = self.entries.as_flattened()[place.index()];
         let own = place.index + 1;
-        let head = &mut self.heads.as_flattened_mut()[Self::head(entry.hash)];
+        let head = &mut self.heads.as_flattened_mut().as_flattened_mut()[Self::head(entry.hash)];
         if *head == own {
             *head = entry.next;
         } else {
             let mut link = *head;
             while let Some(before) = link.checked_sub(1) {
-                let before = &mut self.entries[usize::from(before)];
+                let before = &mut self.entries.as_flattened_mut()[before as usize];
                 link = before.next;
                 if link == own {
                     before.next = entry.next;
@@ -126,7 +141,7 @@ impl<T: Copy, const N: usize> ChainedTable<T, N> {
                 }
             }
         }
-        let removed = &mut self.entries[place.index()];
+        let removed = &mut self.entries.as_flattened_mut()[place.index()];
         removed.live = false;
         removed.generation = removed.generation.wrapping_add(1);
         removed.next = core::mem::replace(&mut self.free, own);
@@ -137,34 +152,35 @@ impl<T: Copy, const N: usize> ChainedTable<T, N> {
     /// The entry at a place, if it is still the same.
     #[inline]
     pub(crate) fn get(&self, place: Place) -> Option<&T> {
-        let entry = self.entries.get(place.index())?;
+        let entry = self.entries.as_flattened().get(place.index())?;
         (entry.live && entry.generation == place.generation).then_some(&entry.value)
     }
 
     /// The entry at a place, if it is still the same.
     #[inline]
     pub(crate) fn get_mut(&mut self, place: Place) -> Option<&mut T> {
-        let entry = self.entries.get_mut(place.index())?;
+        let entry = self.entries.as_flattened_mut().get_mut(place.index())?;
         (entry.live && entry.generation == place.generation).then_some(&mut entry.value)
     }
 
     /// The place of an entry by its number, if one is there.
     pub(crate) fn place(&self, index: usize) -> Option<Place> {
-        let entry = self.entries.get(index).filter(|entry| entry.live)?;
-        Some(Place { index: u16::try_from(index).ok()?, generation: entry.generation })
+        let entry = self.entries.as_flattened().get(index).filter(|entry| entry.live)?;
+        Some(Place { index: u32::try_from(index).ok()?, generation: entry.generation })
     }
 
     /// Every entry, in the order of its number, which is that of coming as long as none has gone.
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (Place, &T)> + '_ {
-        let live = self.entries[..self.touched].iter().enumerate().filter(|(_, entry)| entry.live);
+        let live =
+            self.entries.as_flattened()[..self.touched].iter().enumerate().filter(|(_, entry)| entry.live);
         live.map(|(index, entry)| {
-            let index = u16::try_from(index).unwrap_or(u16::MAX);
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
             (Place { index, generation: entry.generation }, &entry.value)
         })
     }
 
     fn head(hash: u64) -> usize {
-        usize::try_from((u128::from(hash) * (2 * N as u128)) >> 64).unwrap_or(0)
+        usize::try_from((u128::from(hash) * (2 * Self::CAPACITY as u128)) >> 64).unwrap_or(0)
     }
 }
 

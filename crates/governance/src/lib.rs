@@ -7,10 +7,13 @@
 
 mod chained_table;
 pub mod config;
+pub mod cost;
 pub mod decision;
 pub mod field;
 pub mod governor;
+pub mod ledger;
 pub mod limit;
+pub mod money;
 pub mod notice;
 pub mod rate_limiter;
 pub mod request;

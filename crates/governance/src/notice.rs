@@ -7,22 +7,16 @@
 /// A ring of the last `N` notices, numbered from 0.
 #[derive(Debug)]
 pub struct Notices<T, const N: usize> {
-    ring: [Option<T>; N],
+    // Not options of them: none of something with a niche is not all-zero.
+    ring: [T; N],
     next: u64,
 }
 
-impl<T: Copy, const N: usize> Default for Notices<T, N> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl<T: Copy, const N: usize> Notices<T, N> {
-    /// No notices yet.
-    #[must_use]
-    pub const fn new() -> Self {
+    /// No notices yet; `empty` fills the ring, and should be all-zero.
+    pub(crate) const fn new(empty: T) -> Self {
         assert!(N > 0, "a ring has room for one");
-        Self { ring: [const { None }; N], next: 0 }
+        Self { ring: [empty; N], next: 0 }
     }
 
     /// The number that the next notice will have: how many there have been.
@@ -34,16 +28,15 @@ impl<T: Copy, const N: usize> Notices<T, N> {
     /// The notices from number `from` on, oldest first, as far as they are still kept.
     pub fn since(&self, from: u64) -> impl Iterator<Item = &T> + '_ {
         let oldest = self.next.saturating_sub(N as u64);
-        (from.max(oldest)..self.next).filter_map(|number| self.ring[Self::slot(number)].as_ref())
+        (from.max(oldest)..self.next).map(|number| &self.ring[Self::slot(number)])
     }
 
     pub(crate) fn push(&mut self, notice: T) {
-        self.ring[Self::slot(self.next)] = Some(notice);
+        self.ring[Self::slot(self.next)] = notice;
         self.next += 1;
     }
 
-    pub(crate) fn clear(&mut self) {
-        self.ring.fill(None);
+    pub(crate) const fn clear(&mut self) {
         self.next = 0;
     }
 
@@ -58,7 +51,7 @@ mod tests {
 
     #[test]
     fn a_reader_gets_what_has_come_since_as_far_as_it_is_kept() {
-        let mut notices = Notices::<u32, 4>::new();
+        let mut notices = Notices::<u32, 4>::new(0);
         let from = notices.next();
         assert_eq!(notices.since(from).count(), 0);
         (0..3).for_each(|number| notices.push(number));

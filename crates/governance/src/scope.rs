@@ -153,6 +153,8 @@ pub struct NameRef<'a>(&'a str);
 impl NameRef<'static> {
     /// The name of the group that a path belongs to when no route says otherwise.
     pub(crate) const DEFAULT_GROUP: Self = Self(crate::routes::DEFAULT_GROUP);
+    /// The tenant of requests without one.
+    pub(crate) const NOBODY: Self = Self(crate::cost::NOBODY);
 }
 
 impl<'a> NameRef<'a> {
@@ -384,6 +386,13 @@ impl HashSecret {
             }
         };
         self.hash_parts(kind, form, name)
+    }
+
+    /// A hash of numbers in their order.
+    pub(crate) fn hash_numbers(&self, numbers: impl Iterator<Item = u64>) -> u64 {
+        let mut hasher = SipHasher13::new_with_keys(self.k0, self.k1);
+        numbers.for_each(|number| hasher.write_u64(number));
+        hasher.finish()
     }
 
     #[inline(never)]

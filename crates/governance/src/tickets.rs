@@ -127,14 +127,22 @@ struct Held<H> {
     next: Link,
 }
 
+/// How a ticket stands. Not an option of its ending: none of something with a niche is not all-zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    Settled,
+    Voided,
+    Expired,
+}
+
 /// A place for tickets, one after the other.
 #[derive(Clone, Copy, Debug)]
 struct Entry<M> {
     memo: M,
     /// Which ticket of this place it is; the first is 1, so that 0 is none.
     generation: u32,
-    /// How the ticket ended; none while it is open.
-    ending: Option<Ending>,
+    state: State,
     /// The first of its holds.
     holds: Link,
     /// When the first of them is due.
@@ -170,7 +178,8 @@ impl<H: Copy, M: Copy, const TENANTS: usize> Tickets<H, M, TENANTS> {
     /// No tickets; `hold` and `memo` fill the places, and should be all-zero.
     pub(crate) const fn new(hold: H, memo: M) -> Self {
         assert!(TENANTS > 0 && Self::HOLDS < Link::MAX as usize, "links count from one");
-        let entry = Entry { memo, generation: 0, ending: None, holds: 0, due: 0, position: 0, next_free: 0 };
+        let entry =
+            Entry { memo, generation: 0, state: State::Open, holds: 0, due: 0, position: 0, next_free: 0 };
         Self {
             entries: [[entry; 4]; TENANTS],
             held: [[Held { hold, due: 0, next: 0 }; 8]; TENANTS],
@@ -189,7 +198,7 @@ impl<H: Copy, M: Copy, const TENANTS: usize> Tickets<H, M, TENANTS> {
     pub(crate) fn clear(&mut self) {
         for index in 0..self.touched {
             let entry = &mut self.entries.as_flattened_mut()[index];
-            (entry.ending, entry.position, entry.holds) = (Some(Ending::Voided), 0, 0);
+            (entry.state, entry.position, entry.holds) = (State::Voided, 0, 0);
             entry.next_free = if index + 1 < self.touched { link(index + 1) } else { 0 };
         }
         self.free = if self.touched > 0 { (link(0), link(self.touched - 1)) } else { (0, 0) };
@@ -231,7 +240,7 @@ impl<H: Copy, M: Copy, const TENANTS: usize> Tickets<H, M, TENANTS> {
         *entry = Entry {
             memo,
             generation,
-            ending: None,
+            state: State::Open,
             holds: 0,
             due: u64::MAX,
             position: link(position),
@@ -270,11 +279,11 @@ impl<H: Copy, M: Copy, const TENANTS: usize> Tickets<H, M, TENANTS> {
         let error = match entry.filter(|entry| entry.generation == ticket.generation && entry.generation != 0)
         {
             None => TicketError::Unknown,
-            Some(entry) => match entry.ending {
-                None => return Ok(entry.memo),
-                Some(Ending::Settled) => TicketError::Settled,
-                Some(Ending::Voided) => TicketError::Voided,
-                Some(Ending::Expired) => TicketError::Expired,
+            Some(entry) => match entry.state {
+                State::Open => return Ok(entry.memo),
+                State::Settled => TicketError::Settled,
+                State::Voided => TicketError::Voided,
+                State::Expired => TicketError::Expired,
             },
         };
         match error {
@@ -283,6 +292,12 @@ impl<H: Copy, M: Copy, const TENANTS: usize> Tickets<H, M, TENANTS> {
             TicketError::Settled | TicketError::Voided => self.stats.repeated += 1,
         }
         Err(error)
+    }
+
+    /// The hold that an open ticket will give back next.
+    pub(crate) fn next_hold(&self, ticket: Ticket) -> Option<&H> {
+        let place = (self.entry(ticket.index as usize).holds as usize).checked_sub(1)?;
+        Some(&self.held.as_flattened()[place].hold)
     }
 
     /// Takes the next hold off an open ticket.
@@ -301,7 +316,12 @@ impl<H: Copy, M: Copy, const TENANTS: usize> Tickets<H, M, TENANTS> {
         assert!(entry.position != 0 && entry.holds == 0, "a ticket ends once, and holds nothing then");
         self.leave_heap(entry.position as usize - 1);
         let entry = self.entry_mut(index);
-        (entry.ending, entry.position, entry.next_free) = (Some(ending), 0, 0);
+        entry.state = match ending {
+            Ending::Settled => State::Settled,
+            Ending::Voided => State::Voided,
+            Ending::Expired => State::Expired,
+        };
+        (entry.position, entry.next_free) = (0, 0);
         match (self.free.1 as usize).checked_sub(1) {
             Some(last) if self.free.0 != 0 => self.entry_mut(last).next_free = link(index),
             _ => self.free.0 = link(index),
@@ -319,10 +339,10 @@ impl<H: Copy, M: Copy, const TENANTS: usize> Tickets<H, M, TENANTS> {
         self.heap.as_flattened()[..self.open].first().map(|&index| Instant(self.entry(index as usize).due))
     }
 
-    /// Takes a hold that is due. A ticket that holds nothing more has expired with it.
-    pub(crate) fn take_due(&mut self, now: Instant) -> Option<H> {
+    /// Takes a hold that is due, with its ticket's memo. A ticket that holds nothing more has expired with it.
+    pub(crate) fn take_due(&mut self, now: Instant) -> Option<(H, M)> {
         let index = *self.heap.as_flattened()[..self.open].first()? as usize;
-        let Entry { due, holds, generation, .. } = *self.entry(index);
+        let Entry { due, holds, generation, memo, .. } = *self.entry(index);
         if due > now.0 {
             return None;
         }
@@ -351,7 +371,7 @@ impl<H: Copy, M: Copy, const TENANTS: usize> Tickets<H, M, TENANTS> {
             self.entry_mut(index).due = next_due;
             self.sink(0);
         }
-        Some(held.hold)
+        Some((held.hold, memo))
     }
 
     /// The open tickets, in no particular order, with when their first hold is due.
@@ -480,11 +500,11 @@ mod tests {
         tickets.hold(ticket, 1, Instant(50));
         tickets.hold(ticket, 2, Instant(20));
         assert_eq!((tickets.next_due(), tickets.take_due(Instant(19))), (Some(Instant(20)), None));
-        assert_eq!((tickets.take_due(Instant(20)), tickets.take_due(Instant(20))), (Some(2), None));
+        assert_eq!((tickets.take_due(Instant(20)), tickets.take_due(Instant(20))), (Some((2, ())), None));
         assert_eq!(tickets.look_up(ticket), Ok(()));
         assert_eq!(
             (tickets.take_due(Instant(50)), tickets.look_up(ticket)),
-            (Some(1), Err(TicketError::Expired))
+            (Some((1, ())), Err(TicketError::Expired))
         );
         let stats = tickets.stats();
         assert_eq!((stats.leases_expired, stats.expired, stats.late, stats.holds), (1, 1, 1, 0));
@@ -527,7 +547,8 @@ mod tests {
                     }
                     _ => {
                         now += number;
-                        let mut taken: Vec<_> = std::iter::from_fn(|| tickets.take_due(Instant(now))).collect();
+                        let due = std::iter::from_fn(|| tickets.take_due(Instant(now)));
+                        let mut taken: Vec<_> = due.map(|(hold, ())| hold).collect();
                         let mut expected = Vec::new();
                         naive.retain(|_, (ticket, holds)| {
                             let had = holds.len();

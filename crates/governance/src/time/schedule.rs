@@ -51,11 +51,17 @@ pub struct Period {
 impl Default for Schedule {
     /// Calendar months.
     fn default() -> Self {
-        Self { cycle: Cycle::Monthly, anchor: WallTime(0) }
+        Self::CALENDAR_MONTHS
     }
 }
 
 impl Schedule {
+    /// From the first of a month to the first of the next.
+    pub const CALENDAR_MONTHS: Self = Self { cycle: Cycle::Monthly, anchor: WallTime(0) };
+
+    /// All-zero: what fills a place where no schedule is.
+    pub(crate) const NONE: Self = Self { cycle: Cycle::Every(Nanos::ZERO), anchor: WallTime(0) };
+
     /// Reads `hourly`, `daily`, `monthly`, or a length of time such as `60s`, anchored at the beginning of 1970.
     ///
     /// # Errors

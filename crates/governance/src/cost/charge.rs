@@ -1,0 +1,436 @@
+//! The way of a charge: quote, post or set aside, settle. Nothing here is searched for.
+
+use super::{
+    ANY_SERVICE, CostCollector, CostHold, CostMetric, CostModel, CostNotice, Estimate, OVERFLOW, OutOfRange,
+    Pair, Quote, SERVICES_MAX, Service, Tallies, Tally, Tenant, TenantSpec, TierName,
+};
+use crate::chained_table::Place;
+use crate::ledger::{Account, Posting, PostingKind};
+use crate::money::NanoUnits;
+use crate::request::{Request, Usage};
+use crate::scope::{KeyName, Kind, Name, NameRef};
+use crate::text::Text;
+use crate::time::{Now, WallTime};
+
+/// Whose account an amount is charged to, and which tallies count it.
+#[derive(Clone, Copy)]
+pub(super) struct Payer {
+    pub(super) tenant: Place,
+    pub(super) service: Place,
+    /// None for what is counted with its model, under [`OVERFLOW`].
+    pub(super) pair: Option<Place>,
+}
+
+impl<const TENANTS: usize> CostCollector<TENANTS> {
+    pub(super) fn quote_service(
+        &mut self,
+        now: WallTime,
+        service: NameRef<'_>,
+        request: &Request<'_>,
+        usage: &Usage,
+        estimate: Estimate,
+    ) -> Result<Quote, OutOfRange> {
+        let unpriced = Quote { amount: None, now, serial: self.serial };
+        let tenant = request.tenant.unwrap_or(NameRef::NOBODY);
+        let service_hash = self.hash(Kind::Service, service.as_str());
+        let tenant_hash = self.hash(Kind::Tenant, tenant.as_str());
+        let pair = self.find_pair(tenant_hash, service_hash);
+        // Where there is no pair yet, the names are needed to make one.
+        let (model, tenant_place) = if let Some(pair) = pair.and_then(|place| self.pairs.get(place)) {
+            (self.services.get(pair.service).map_or(0, |service| service.model), Some(pair.tenant))
+        } else {
+            self.quoted.tenant = KeyName::Text(tenant).to_name();
+            self.quoted.service = KeyName::Text(service).to_name();
+            (self.model_of(service.as_str(), service_hash), self.find_tenant(tenant.as_str(), tenant_hash))
+        };
+        let Some(number) = usize::from(model).checked_sub(1) else { return Ok(unpriced) };
+        let mut tier = TierName::EMPTY;
+        if let Some(place) = tenant_place {
+            self.roll(place, now);
+            tier = self.tenants.get(place).map_or(TierName::EMPTY, |tenant| tenant.spec.tier);
+        }
+        let is_overflow =
+            pair.is_none() && self.lacks_room(tenant_place.is_some(), service_hash, service.as_str());
+        let model = &self.models[number];
+        let method = request.method.map_or("", NameRef::as_str);
+        self.quoted.multiplier = model.multipliers.product(tier.as_str(), method);
+        let before = match pair.and_then(|place| self.pairs.get(place)) {
+            Some(pair) => &pair.tallies,
+            None if is_overflow => &self.overflow[number],
+            None => &[Tally::ZERO; CostMetric::COUNT],
+        };
+        let estimated = if estimate == Estimate::Dearest { dearest(model, usage) } else { *usage };
+        let amount = advance(model, before, &mut self.quoted.tallies, &estimated, self.quoted.multiplier)?;
+        let quoted = &mut self.quoted;
+        (quoted.tenant_hash, quoted.service_hash) = (tenant_hash, service_hash);
+        (quoted.pair, quoted.has_pair, quoted.is_overflow) =
+            (pair.unwrap_or(Place::ZERO), pair.is_some(), is_overflow);
+        (quoted.model, quoted.requests) = (number, usage.requests);
+        Ok(Quote { amount: Some(amount), now, serial: self.serial })
+    }
+
+    /// Posts what was quoted. Returns the amount, if there is a price.
+    ///
+    /// # Panics
+    /// If another quote was made since.
+    pub fn charge(&mut self, quote: Quote) -> Option<NanoUnits> {
+        let amount = self.take_quote(&quote)?;
+        let payer = self.payer(quote.now);
+        let tallies = self.quoted.tallies;
+        *self.tallies_mut(payer, self.quoted.model) = tallies;
+        self.post_usage(quote.now, payer, amount, self.quoted.requests);
+        Some(amount)
+    }
+
+    /// Sets aside what was quoted, until it is settled. None if there is no price.
+    ///
+    /// # Panics
+    /// If another quote was made since.
+    pub fn charge_held(&mut self, quote: Quote) -> Option<CostHold> {
+        let amount = self.take_quote(&quote)?;
+        let payer = self.payer(quote.now);
+        // A price that falls with a tier can come to less than nothing, which nobody has to set aside.
+        let reserved = NanoUnits(amount.0.max(0));
+        self.ledger.reserve(receivable(payer), revenue(payer), reserved);
+        let model = self.quoted.model;
+        self.model_holds[model] += 1;
+        let tenant = self.tenants.get_mut(payer.tenant)?;
+        tenant.holds += 1;
+        Some(CostHold {
+            tenant: payer.tenant,
+            service: payer.service,
+            pair: payer.pair.unwrap_or(Place::ZERO),
+            is_overflow: payer.pair.is_none(),
+            model: u16::try_from(model).unwrap_or(0),
+            multiplier: self.quoted.multiplier,
+            period: tenant.period.index,
+            reserved,
+        })
+    }
+
+    fn take_quote(&mut self, quote: &Quote) -> Option<NanoUnits> {
+        assert!(quote.serial == self.serial, "the quote is outdated: another one came after it");
+        self.counts.unpriced += u64::from(quote.amount.is_none());
+        quote.amount
+    }
+
+    /// What `usage` would come to, if a hold was settled with it now.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] if that cannot be computed in 128 bits.
+    pub fn price_of(&self, hold: &CostHold, usage: &Usage) -> Result<NanoUnits, OutOfRange> {
+        let model = &self.models[usize::from(hold.model)];
+        let mut after = [Tally::ZERO; CostMetric::COUNT];
+        let before = match self.pairs.get(hold.pair).filter(|_| !hold.is_overflow) {
+            Some(pair) => &pair.tallies,
+            None => &self.overflow[usize::from(hold.model)],
+        };
+        let present = advance(model, before, &mut after, usage, hold.multiplier);
+        present.and(self.late_price(hold, usage)).and(present)
+    }
+
+    /// Posts what was really used of what was set aside. It belongs to the period in which it was set aside: if that
+    /// was invoiced since, it becomes a line of the next invoice. Returns what was posted.
+    ///
+    /// # Panics
+    /// If it cannot be computed: [`CostCollector::price_of`] tells.
+    pub fn settle(&mut self, now: Now, hold: &CostHold, usage: &Usage) -> NanoUnits {
+        let now = self.monotonic(now);
+        self.roll(hold.tenant, now);
+        self.give_back(hold);
+        let is_open = self.tenants.get(hold.tenant).is_some_and(|tenant| tenant.period.index == hold.period);
+        let pair = (!hold.is_overflow).then_some(hold.pair);
+        let payer = Payer { tenant: hold.tenant, service: hold.service, pair };
+        let number = usize::from(hold.model);
+        if !is_open {
+            let amount = self.late_price(hold, usage).expect("a price that was asked for before");
+            self.note_past_usage(hold, usage);
+            self.post_late(now, payer, amount);
+            return amount;
+        }
+        let model = self.models[number];
+        let before = *self.tallies_mut(payer, number);
+        let amount = advance(&model, &before, self.tallies_mut(payer, number), usage, hold.multiplier)
+            .expect("a price that was asked for before");
+        self.post_usage(now, payer, amount, usage.requests);
+        amount
+    }
+
+    /// Gives back what was set aside: nothing was used.
+    pub fn void(&mut self, hold: &CostHold) {
+        self.give_back(hold);
+    }
+
+    fn give_back(&mut self, hold: &CostHold) {
+        let payer = Payer { tenant: hold.tenant, service: hold.service, pair: None };
+        self.ledger.reserve(receivable(payer), revenue(payer), -hold.reserved);
+        self.model_holds[usize::from(hold.model)] -= 1;
+        if let Some(tenant) = self.tenants.get_mut(hold.tenant) {
+            tenant.holds -= 1;
+        }
+    }
+
+    /// What usage of a past period comes to: on top of what that period had, if it is the last one, rounded by
+    /// itself.
+    fn late_price(&self, hold: &CostHold, usage: &Usage) -> Result<NanoUnits, OutOfRange> {
+        let model = &self.models[usize::from(hold.model)];
+        let before = self.past_tallies(hold);
+        let mut after = [Tally::ZERO; CostMetric::COUNT];
+        advance(model, &before, &mut after, usage, hold.multiplier)
+    }
+
+    /// How much there was of each metric in the hold's period, as far as it is known.
+    fn past_tallies(&self, hold: &CostHold) -> Tallies {
+        let mut tallies = [Tally::ZERO; CostMetric::COUNT];
+        let is_last = self
+            .tenants
+            .get(hold.tenant)
+            .is_some_and(|tenant| tenant.has_past && tenant.past_period == hold.period);
+        if let Some(pair) = self.pairs.get(hold.pair).filter(|_| is_last && !hold.is_overflow) {
+            for (tally, &quantity) in tallies.iter_mut().zip(&pair.past) {
+                tally.quantity = quantity;
+            }
+        }
+        tallies
+    }
+
+    fn note_past_usage(&mut self, hold: &CostHold, usage: &Usage) {
+        let is_last = self
+            .tenants
+            .get(hold.tenant)
+            .is_some_and(|tenant| tenant.has_past && tenant.past_period == hold.period);
+        if let Some(pair) = self.pairs.get_mut(hold.pair).filter(|_| is_last && !hold.is_overflow) {
+            for (metric, past) in CostMetric::ALL.into_iter().zip(&mut pair.past) {
+                *past = past.saturating_add(metric.amount(usage).into());
+            }
+        }
+    }
+
+    /// Posts what was used in the open period.
+    fn post_usage(&mut self, now: WallTime, payer: Payer, amount: NanoUnits, requests: u64) {
+        self.post(now, PostingKind::Usage, payer, amount);
+        if let Some(service) = self.services.get_mut(payer.service) {
+            service.requests = service.requests.saturating_add(requests);
+        }
+        self.counts.charged += 1;
+        self.counts.overflow += u64::from(payer.pair.is_none());
+    }
+
+    /// Posts what was used in a period that was invoiced before: a line of the next invoice.
+    pub(super) fn post_late(&mut self, now: WallTime, payer: Payer, amount: NanoUnits) {
+        self.post(now, PostingKind::LateUsage, payer, amount);
+        if let Some(tenant) = self.tenants.get_mut(payer.tenant) {
+            tenant.late += amount;
+            tenant.late_count += 1;
+        }
+        self.counts.late += 1;
+    }
+
+    /// Posts an amount to the accounts of a tenant and a service, and to everything that sums it up.
+    pub(super) fn post(&mut self, now: WallTime, kind: PostingKind, payer: Payer, amount: NanoUnits) {
+        self.ledger.post(Posting { at: now, kind, debit: receivable(payer), credit: revenue(payer), amount });
+        self.days.add(now, amount);
+        self.counts.total += amount;
+        if let Some(service) = self.services.get_mut(payer.service) {
+            service.total += amount;
+        }
+        let Some(tenant) = self.tenants.get_mut(payer.tenant) else { return };
+        tenant.days.add(now, amount);
+        tenant.cost += amount;
+        tenant.total += amount;
+        if tenant.alert.0 != 0 && !tenant.is_alerted && tenant.cost >= tenant.alert {
+            tenant.is_alerted = true;
+            let (name, cost, alert) = (tenant.spec.name, tenant.cost, tenant.alert);
+            self.notices.push(CostNotice { tenant: name, cost, alert, at: now });
+        }
+    }
+
+    /// The tallies that count for a payer.
+    fn tallies_mut(&mut self, payer: Payer, model: usize) -> &mut Tallies {
+        match payer.pair.and_then(|place| self.pairs.get_mut(place)) {
+            Some(pair) => &mut pair.tallies,
+            None => &mut self.overflow[model],
+        }
+    }
+
+    /// The payer of what was quoted. Who was not known yet gets an account.
+    #[inline]
+    fn payer(&mut self, now: WallTime) -> Payer {
+        if self.quoted.has_pair
+            && let Some(pair) = self.pairs.get(self.quoted.pair)
+        {
+            return Payer { tenant: pair.tenant, service: pair.service, pair: Some(self.quoted.pair) };
+        }
+        self.new_payer(now)
+    }
+
+    #[cold]
+    fn new_payer(&mut self, now: WallTime) -> Payer {
+        let (tenant_hash, service_hash) = (self.quoted.tenant_hash, self.quoted.service_hash);
+        let (tenant_name, service_name) = (self.quoted.tenant, self.quoted.service);
+        if self.quoted.is_overflow {
+            let tenant = self.adopt_tenant(now, OVERFLOW, self.hash(Kind::Tenant, OVERFLOW));
+            return Payer {
+                tenant,
+                service: self.adopt_service(service_name.as_str(), service_hash),
+                pair: None,
+            };
+        }
+        let tenant = self.adopt_tenant(now, tenant_name.as_str(), tenant_hash);
+        let service = self.adopt_service(service_name.as_str(), service_hash);
+        let first = self.tenants.get(tenant).map_or(0, |tenant| tenant.pairs);
+        let fresh = Pair { tenant_hash, service_hash, tenant, service, next: first, ..Pair::EMPTY };
+        // The quote has seen that there is room.
+        let pair = self.pairs.insert(pair_hash(tenant_hash, service_hash), fresh).ok();
+        if let (Some(pair), Some(tenant)) = (pair, self.tenants.get_mut(tenant)) {
+            tenant.pairs = link(pair);
+        }
+        Payer { tenant, service, pair }
+    }
+
+    /// Whether there is no room for the pair of a tenant and a service, or for their accounts.
+    #[cold]
+    fn lacks_room(&self, has_tenant: bool, service_hash: u64, service: &str) -> bool {
+        let tenants = has_tenant || self.tenants.len() + 1 < TENANTS;
+        let services =
+            self.find_service(service, service_hash).is_some() || self.services.len() + 1 < SERVICES_MAX;
+        self.pairs.is_full() || !tenants || !services
+    }
+
+    /// The account of a tenant; one that is not known gets one, or else the overflow account, for which there is
+    /// always a place.
+    pub(super) fn adopt_tenant(&mut self, now: WallTime, name: &str, hash: u64) -> Place {
+        if let Some(place) = self.find_tenant(name, hash) {
+            return place;
+        }
+        let (name, hash) = if self.tenants.len() + 1 < TENANTS || name == OVERFLOW {
+            (name, hash)
+        } else {
+            (OVERFLOW, self.hash(Kind::Tenant, OVERFLOW))
+        };
+        if let Some(place) = self.find_tenant(name, hash) {
+            return place;
+        }
+        let spec = TenantSpec { name: Text::excerpt(name), ..TenantSpec::EMPTY };
+        let period = self.schedule_of(&spec.name).period_at(now);
+        let tenant = Tenant { spec, period, first: now, ..Tenant::EMPTY };
+        self.tenants.insert(hash, tenant).unwrap_or(Place::ZERO)
+    }
+
+    /// The account of a service, as of a tenant.
+    pub(super) fn adopt_service(&mut self, name: &str, hash: u64) -> Place {
+        if let Some(place) = self.find_service(name, hash) {
+            return place;
+        }
+        let (name, hash) = if self.services.len() + 1 < SERVICES_MAX || name == OVERFLOW {
+            (name, hash)
+        } else {
+            (OVERFLOW, self.hash(Kind::Service, OVERFLOW))
+        };
+        if let Some(place) = self.find_service(name, hash) {
+            return place;
+        }
+        let model = self.model_named(name);
+        let service = Service { name: Text::excerpt(name), model, ..Service::EMPTY };
+        self.services.insert(hash, service).unwrap_or(Place::ZERO)
+    }
+
+    pub(super) fn find_pair(&self, tenant_hash: u64, service_hash: u64) -> Option<Place> {
+        self.pairs.find(pair_hash(tenant_hash, service_hash), |pair| {
+            pair.tenant_hash == tenant_hash && pair.service_hash == service_hash
+        })
+    }
+
+    pub(super) fn find_tenant(&self, name: &str, hash: u64) -> Option<Place> {
+        self.tenants.find(hash, |tenant| tenant.spec.name.as_str() == name)
+    }
+
+    pub(super) fn find_service(&self, name: &str, hash: u64) -> Option<Place> {
+        self.services.find(hash, |service| service.name.as_str() == name)
+    }
+
+    /// The model of a service, plus one; 0 if it has none.
+    fn model_of(&self, name: &str, hash: u64) -> u16 {
+        match self.find_service(name, hash).and_then(|place| self.services.get(place)) {
+            Some(service) => service.model,
+            None => self.model_named(name),
+        }
+    }
+
+    /// The model with a service's name, or else the one for any service, plus one.
+    pub(super) fn model_named(&self, name: &str) -> u16 {
+        let models = &self.models[..self.models_length];
+        let named = |wanted: &str| models.iter().position(|model| model.service.as_str() == wanted);
+        let found = named(name).or_else(|| named(ANY_SERVICE));
+        found.map_or(0, |number| u16::try_from(number + 1).unwrap_or(0))
+    }
+
+    pub(super) fn hash(&self, kind: Kind, name: &str) -> u64 {
+        // Names come out of requests and texts of their length: none is empty or too long.
+        NameRef::new(name).map_or(0, |name| self.secret.hash(kind, KeyName::Text(name)).0)
+    }
+
+    /// Uses the time as it is given, unless it went back.
+    pub(super) fn monotonic(&mut self, now: Now) -> WallTime {
+        self.latest.instant = self.latest.instant.max(now.instant);
+        self.latest.wall = self.latest.wall.max(now.wall);
+        self.latest.wall
+    }
+}
+
+/// Takes tallies from before to after what was used, at the prices of a model. Returns what it comes to.
+#[inline]
+pub(super) fn advance(
+    model: &CostModel,
+    before: &Tallies,
+    after: &mut Tallies,
+    usage: &Usage,
+    multiplier: u64,
+) -> Result<NanoUnits, OutOfRange> {
+    let mut amount = NanoUnits::ZERO;
+    for (metric, (after, before)) in CostMetric::ALL.into_iter().zip(after.iter_mut().zip(before)) {
+        let (price, count) = (model.price(metric), metric.amount(usage));
+        *after = if count == 0 {
+            *before
+        } else if price.is_some() {
+            before.after(price, metric.scale(), count, multiplier)?
+        } else {
+            // What has no price is counted all the same, for whoever looks.
+            before.counted(count)
+        };
+        amount += after.charged - before.charged;
+    }
+    Ok(amount)
+}
+
+/// The dearest that the usage can turn out: tokens that are not said to be generated could be.
+fn dearest(model: &CostModel, usage: &Usage) -> Usage {
+    let (input, output) = (model.per_input_token.dearest(), model.per_output_token.dearest());
+    // input/count < output/count, by cross-multiplication.
+    let is_output_dearer =
+        i128::from(input.0) * i128::from(output.1) < i128::from(output.0) * i128::from(input.1);
+    Usage { output_tokens: if is_output_dearer { usage.tokens } else { usage.output_tokens }, ..*usage }
+}
+
+const fn receivable(payer: Payer) -> Account {
+    Account::Receivable(payer.tenant.number())
+}
+
+const fn revenue(payer: Payer) -> Account {
+    Account::Revenue(payer.service.number())
+}
+
+pub(super) fn pair_hash(tenant_hash: u64, service_hash: u64) -> u64 {
+    // Each is keyed; turned against each other, so that a pair of equal ones is not the pair of any other.
+    tenant_hash ^ service_hash.rotate_left(32)
+}
+
+/// A place as it is linked, plus one.
+pub(super) fn link(place: Place) -> u32 {
+    place.number() + 1
+}
+
+/// The excerpt of a name that is not longer than one.
+pub(super) fn name_of(text: &str) -> Name {
+    Text::excerpt(text)
+}
