@@ -12,6 +12,7 @@ pub mod field;
 pub mod governor;
 pub mod limit;
 pub mod notice;
+pub mod quota;
 pub mod rate_limiter;
 pub mod request;
 pub mod routes;
