@@ -3,7 +3,6 @@
 //! An entry stays in its place for as long as it lives, so that others can keep its [`Place`]. Entries with the same
 //! head are chained; there are two heads for each entry, and heads are chosen by a keyed hash, so that chains are
 //! short. All-zero when empty. A place carries the generation of its entry: one that is outdated finds nothing.
-#![allow(dead_code, reason = "the stages that lie in it come next")]
 
 /// Where an entry lies, and which of those that lay there it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

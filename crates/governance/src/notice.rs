@@ -2,7 +2,6 @@
 //!
 //! A stage keeps its last notices in a ring. A reader remembers the number that [`Notices::next`] gave it and asks
 //! later for what has come since. All-zero when empty.
-#![allow(dead_code, reason = "the stages that give notice come next")]
 
 /// A ring of the last `N` notices, numbered from 0.
 #[derive(Debug)]
