@@ -269,7 +269,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             if clearance.speaker != Some(index) {
                 let matched = self.matches[index];
                 if self.take(clearance.now, subject, matched).1 {
-                    self.give_notice(clearance.now, matched);
+                    self.give_notice(clearance.now, matched.limit, matched.place);
                 }
             }
         }
@@ -280,7 +280,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
                 let (judged, is_crossing) = self.take(clearance.now, subject, matched);
                 let standing = judged.standing(matched);
                 if is_crossing {
-                    self.give_notice(clearance.now, matched);
+                    self.give_notice(clearance.now, matched.limit, matched.place);
                 }
                 Some(standing)
             }
@@ -653,7 +653,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             Place::Absent | Place::Promised(_) => return,
         };
         if reason == Reason::OverLimit && !core::mem::replace(is_near, true) {
-            self.give_notice(now, matched);
+            self.give_notice(now, matched.limit, matched.place);
         }
     }
 
@@ -690,8 +690,8 @@ impl<const LOG: usize> Judged<'_, LOG> {
     /// Charges a cost that fits, and tells whether that is worth a notice.
     #[inline(always)]
     fn charge(&mut self, cost: u64) -> bool {
-        if *self.is_near && self.terms.room(self.bucket).is_some_and(|room| room.is_ample()) {
-            *self.is_near = false;
+        if *self.is_near {
+            self.rearm();
         }
         if cost == 0 {
             return false;
@@ -703,10 +703,18 @@ impl<const LOG: usize> Judged<'_, LOG> {
     /// Whether little is left, and no notice was given of it yet.
     #[inline(always)]
     fn is_crossing(&mut self) -> bool {
-        let is_crossing =
-            !*self.is_near && self.terms.room(self.bucket).is_some_and(|room| room.is_nearly_used_up());
-        *self.is_near |= is_crossing;
-        is_crossing
+        if *self.is_near || !self.terms.is_nearly_used_up(self.bucket) {
+            return false;
+        }
+        *self.is_near = true;
+        true
+    }
+
+    /// Awaits the next crossing, if at least half is left.
+    #[cold]
+    #[inline(never)]
+    fn rearm(&mut self) {
+        *self.is_near = self.terms.room(self.bucket).is_some_and(|room| !room.is_ample());
     }
 
     #[inline(always)]

@@ -105,13 +105,6 @@ impl Room {
         Self { credit: self.credit - cost as u128 * self.per_unit as u128, ..self }
     }
 
-    /// Whether less than a fifth of it is left.
-    #[inline]
-    pub(crate) const fn is_nearly_used_up(&self) -> bool {
-        // The credit is below 2^101: nothing wraps.
-        self.credit.wrapping_mul(5) < self.cap
-    }
-
     /// Whether at least half of it is left.
     #[inline]
     pub(crate) const fn is_ample(&self) -> bool {
@@ -176,7 +169,7 @@ impl Terms<'_> {
     }
 
     /// Brings the bucket to the present.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn settle<const LOG: usize>(&self, bucket: &mut Bucket, log: &mut LogPool<LOG>) {
         match self.algorithm.bucket() {
             Some(shape) => self.settle_level(bucket, &shape),
@@ -206,7 +199,7 @@ impl Terms<'_> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn settle_level(&self, bucket: &mut Bucket, shape: &BucketShape) {
         let now = self.now.instant.0;
         let Bucket::Level { debt: wide, at } = bucket else {
@@ -245,7 +238,7 @@ impl Terms<'_> {
     }
 
     /// How the settled bucket stands; none if the algorithm has no bucket.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn room(&self, bucket: &Bucket) -> Option<Room> {
         let Some(shape) = self.algorithm.bucket() else { return self.room_of_other(bucket) };
         let shape = with_extra(&shape, self.extra());
@@ -253,6 +246,20 @@ impl Terms<'_> {
         let cap = cap(&shape);
         let (capacity, per_unit) = (shape.capacity, shape.rate.period.0);
         Some(Room { capacity, credit: cap.saturating_sub(debt), cap, per_unit })
+    }
+
+    /// Whether less than a fifth of the settled bucket is left.
+    #[inline(always)]
+    pub(crate) fn is_nearly_used_up(&self, bucket: &Bucket) -> bool {
+        // A credit is below 2^100: nothing wraps.
+        let is_nearly_used_up = |credit: u128, cap: u128| credit.wrapping_mul(5) < cap;
+        match (self.algorithm.bucket(), bucket) {
+            (Some(shape), Bucket::Level { debt, .. }) => {
+                let cap = cap(&with_extra(&shape, self.extra()));
+                is_nearly_used_up(cap.saturating_sub(debt.get()), cap)
+            }
+            _ => self.room_of_other(bucket).is_some_and(|room| is_nearly_used_up(room.credit, room.cap)),
+        }
     }
 
     #[inline(never)]
@@ -296,7 +303,7 @@ impl Terms<'_> {
     }
 
     /// How long a request that joins a leaky queue waits for what is before it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn delay(&self, bucket: &Bucket) -> Nanos {
         match (self.algorithm, bucket) {
             (RateLimitAlgorithm::LeakyQueue(shape), Bucket::Level { debt, .. }) => {
@@ -308,7 +315,7 @@ impl Terms<'_> {
 
     /// Whether the log of an exact window can note a charge now, and keeps the entry for one that comes once every
     /// limit has agreed. Other algorithms always can.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn promise_note<const LOG: usize>(&self, bucket: &Bucket, log: &mut LogPool<LOG>) -> bool {
         match bucket {
             Bucket::Log(entries) => log.promise(entries, self.note_time(entries, log)),
@@ -330,7 +337,7 @@ impl Terms<'_> {
     }
 
     /// Charges a cost to the settled bucket. The caller has made sure that it fits and can be noted.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn charge<const LOG: usize>(&self, bucket: &mut Bucket, cost: u64, log: &mut LogPool<LOG>) {
         if let Bucket::Level { debt, .. } = bucket {
             let period = self.algorithm.bucket().map_or(0, |shape| shape.rate.period.0);
@@ -401,7 +408,7 @@ impl Terms<'_> {
     }
 
     /// How long until a cost that does not fit now will, if nothing else is charged.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn wait<const LOG: usize>(&self, bucket: &Bucket, cost: u64, log: &LogPool<LOG>) -> Wait {
         match (self.algorithm.bucket(), bucket) {
             (Some(shape), Bucket::Level { debt, .. }) if cost <= shape.capacity && self.extra() == 0 => {
@@ -518,7 +525,7 @@ impl Terms<'_> {
     }
 
     /// How the settled bucket becomes full again.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn refill<const LOG: usize>(&self, bucket: &Bucket, log: &LogPool<LOG>) -> Refill {
         match (self.algorithm.bucket(), bucket) {
             (Some(shape), Bucket::Level { debt, .. }) => {
@@ -528,7 +535,7 @@ impl Terms<'_> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn missing(&self, shape: &BucketShape, debt: u128) -> u128 {
         if self.extra() == 0 {
             return debt;
@@ -555,8 +562,8 @@ impl Terms<'_> {
             }
             (RateLimitAlgorithm::SlidingLog(shape), Bucket::Log(entries)) => {
                 // Entries that were refunded stay for their time without weight.
-                let last = log.last(entries).filter(|_| entries.sum() > 0);
-                let full_at = last.map_or(0, |last| last.saturating_add(shape.window.0));
+                let full_at =
+                    log.last_with_weight(entries).map_or(0, |last| last.saturating_add(shape.window.0));
                 Nanos(full_at.saturating_sub(self.now.instant.0))
             }
             (RateLimitAlgorithm::Concurrency(shape), Bucket::InFlight(count)) if *count > 0 => shape.lease,

@@ -112,7 +112,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
                 standing = Some(judged.standing(matched));
             }
             if is_crossing {
-                self.give_notice(now, matched);
+                self.give_notice(now, matched.limit, matched.place);
             }
             if let Some(hold) = self.hold(now, matched, self.cost(subject, matched)) {
                 each(hold);
@@ -147,7 +147,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         let amounts = (hold.reserved, actual);
         let settled = judged.terms.adjust(judged.bucket, &hold.mark, amounts, judged.log);
         if settled == Settled::Adjusted && actual > hold.reserved && is_enforced && judged.is_crossing() {
-            self.give_notice(now, matched);
+            self.give_notice(now, matched.limit, matched.place);
         }
         if settled == Settled::Lost {
             self.registry.entry_mut(LimitId(hold.limit)).stats.log_full += 1;

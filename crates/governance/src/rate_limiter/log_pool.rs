@@ -212,6 +212,16 @@ impl<const ENTRIES: usize> LogPool<ENTRIES> {
         self.entry(log.tail).map(|tail| tail.at)
     }
 
+    /// The time of the last entry that has weight, found like [`LogPool::time_when_freed`] where that is not the last of
+    /// all: what it was charged with may have come back.
+    pub(crate) fn last_with_weight(&self, log: &Log) -> Option<u64> {
+        match self.entry(log.tail) {
+            Some(tail) if tail.amount > 0 => Some(tail.at),
+            _ if log.sum > 0 => self.time_when_freed(log, u128::from(log.sum)),
+            _ => None,
+        }
+    }
+
     fn take(&mut self, at: u64, amount: u64) -> Result<Link, PoolExhausted> {
         let link = if let Some(free) = self.entry(self.free) {
             let link = self.free;

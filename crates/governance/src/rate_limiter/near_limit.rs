@@ -6,7 +6,7 @@
 use super::{LimitId, Match, Place, RateLimiter};
 use crate::limit::LimitName;
 use crate::notice::Notices;
-use crate::scope::Name;
+use crate::scope::{KeyHash, Name};
 use crate::time::Now;
 
 /// How many notices of nearly used up limits are kept.
@@ -36,16 +36,19 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         &self.notices
     }
 
+    // It takes what it needs of a match in registers: the match would be copied for it where it is not needed.
     #[cold]
-    pub(super) fn give_notice(&mut self, now: Now, matched: Match) {
-        let judged = self.settled(now, matched);
+    #[inline(never)]
+    pub(super) fn give_notice(&mut self, now: Now, limit: u16, place: Place) {
+        // Every bucket that can be charged has the hash of its key beside it.
+        let judged = self.settled(now, Match { limit, place, hash: KeyHash(0) });
         let Some(room) = judged.terms.room(judged.bucket) else { return };
         let remaining = judged.terms.left(judged.bucket);
-        let key = match matched.place {
+        let key = match place {
             Place::Slot(place) => Some(self.table.name(place as usize)),
             _ => None,
         };
-        let limit = LimitId(matched.limit);
+        let limit = LimitId(limit);
         let name = self.registry.entry(limit).spec.name;
         self.notices.push(NearLimit { limit, name, key, remaining, capacity: room.capacity, at: now });
     }

@@ -73,7 +73,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
                 let is_crossing = judged.charge(cost);
                 let limit = Some(judged.standing(matched));
                 if is_crossing {
-                    self.give_notice(now, matched);
+                    self.give_notice(now, matched.limit, matched.place);
                 }
                 let verdict = if turn == Nanos::ZERO { Verdict::Allow } else { Verdict::Delay(turn) };
                 Decision { verdict, reason: Reason::WithinLimits, limit, retry: None }
