@@ -265,13 +265,8 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     pub fn charge(&mut self, subject: &Subject<'_>, clearance: Clearance) -> Option<LimitStanding> {
         self.assert_current(&clearance);
         assert!(!clearance.needs_ticket, "what is in flight is charged with a ticket or not at all");
-        for index in 0..self.matched {
-            if clearance.speaker != Some(index) {
-                let matched = self.matches[index];
-                if self.take(clearance.now, subject, matched).1 {
-                    self.give_notice(clearance.now, matched.limit, matched.place);
-                }
-            }
+        if self.matched > 1 {
+            self.charge_others(clearance.now, subject, clearance.speaker);
         }
         // The one that speaks comes last, so that it is told as it was left.
         let standing = match clearance.speaker {
@@ -291,6 +286,17 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         }
         self.forget_matches();
         standing
+    }
+
+    /// Charges every limit but the one that speaks.
+    #[inline(never)]
+    fn charge_others(&mut self, now: Now, subject: &Subject<'_>, speaker: Option<usize>) {
+        for index in (0..self.matched).filter(|&index| speaker != Some(index)) {
+            let matched = self.matches[index];
+            if self.take(now, subject, matched).1 {
+                self.give_notice(now, matched.limit, matched.place);
+            }
+        }
     }
 
     /// Lets go of what the check found, without a charge, and tells how the tightest limit stands.
@@ -642,17 +648,17 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         let is_near = match matched.place {
             Place::Overflow => {
                 stats.overflow_denied += 1;
-                &mut entry.is_near
+                entry.is_near
             }
             Place::Slot(place) => {
                 let slot = self.table.slot_mut(place as usize);
                 slot.denied = slot.denied.saturating_add(1);
-                &mut slot.is_near
+                slot.is_near
             }
-            Place::Limit => &mut entry.is_near,
+            Place::Limit => entry.is_near,
             Place::Absent | Place::Promised(_) => return,
         };
-        if reason == Reason::OverLimit && !core::mem::replace(is_near, true) {
+        if reason == Reason::OverLimit && !is_near {
             self.give_notice(now, matched.limit, matched.place);
         }
     }
@@ -702,12 +708,8 @@ impl<const LOG: usize> Judged<'_, LOG> {
 
     /// Whether little is left, and no notice was given of it yet.
     #[inline(always)]
-    fn is_crossing(&mut self) -> bool {
-        if *self.is_near || !self.terms.is_nearly_used_up(self.bucket) {
-            return false;
-        }
-        *self.is_near = true;
-        true
+    fn is_crossing(&self) -> bool {
+        !*self.is_near & self.terms.is_nearly_used_up(self.bucket)
     }
 
     /// Awaits the next crossing, if at least half is left.

@@ -251,15 +251,19 @@ impl Terms<'_> {
     /// Whether less than a fifth of the settled bucket is left.
     #[inline(always)]
     pub(crate) fn is_nearly_used_up(&self, bucket: &Bucket) -> bool {
-        // A credit is below 2^100: nothing wraps.
-        let is_nearly_used_up = |credit: u128, cap: u128| credit.wrapping_mul(5) < cap;
         match (self.algorithm.bucket(), bucket) {
+            // More than four fifths are used. Both are below 2^101, so that nothing wraps.
             (Some(shape), Bucket::Level { debt, .. }) => {
                 let cap = cap(&with_extra(&shape, self.extra()));
-                is_nearly_used_up(cap.saturating_sub(debt.get()), cap)
+                debt.get().wrapping_mul(5) > cap.wrapping_mul(4)
             }
-            _ => self.room_of_other(bucket).is_some_and(|room| is_nearly_used_up(room.credit, room.cap)),
+            _ => self.is_other_nearly_used_up(bucket),
         }
+    }
+
+    #[inline(never)]
+    fn is_other_nearly_used_up(self, bucket: &Bucket) -> bool {
+        self.room_of_other(bucket).is_some_and(|room| room.credit * 5 < room.cap)
     }
 
     #[inline(never)]

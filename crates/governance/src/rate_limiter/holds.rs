@@ -143,7 +143,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             return Settled::Stale;
         }
         let matched = Match { limit: hold.limit, place, hash: KeyHash(0) };
-        let mut judged = self.judge(now, matched);
+        let judged = self.judge(now, matched);
         let amounts = (hold.reserved, actual);
         let settled = judged.terms.adjust(judged.bucket, &hold.mark, amounts, judged.log);
         if settled == Settled::Adjusted && actual > hold.reserved && is_enforced && judged.is_crossing() {

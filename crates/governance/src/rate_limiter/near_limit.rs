@@ -42,6 +42,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     pub(super) fn give_notice(&mut self, now: Now, limit: u16, place: Place) {
         // Every bucket that can be charged has the hash of its key beside it.
         let judged = self.settled(now, Match { limit, place, hash: KeyHash(0) });
+        *judged.is_near = true;
         let Some(room) = judged.terms.room(judged.bucket) else { return };
         let remaining = judged.terms.left(judged.bucket);
         let key = match place {
