@@ -42,6 +42,15 @@ pub struct WindowShape {
     pub align: Align,
 }
 
+/// At most `limit` requests in flight at the same time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConcurrencyShape {
+    /// How many may be in flight.
+    pub limit: u64,
+    /// How long a request counts as in flight when nobody tells that it has ended.
+    pub lease: Nanos,
+}
+
 /// Where windows begin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Align {
@@ -85,11 +94,15 @@ pub enum RateLimitAlgorithm {
     /// The exact sum over the last window, from a log of what was charged: a hard ceiling. How long a refused request
     /// has to wait is exact where at most 1024 charges have to pass for it, and else the time until all have.
     SlidingLog(WindowShape),
+    /// A count of the requests in flight, one for each whatever it costs; a request of cost 0 is none. Each needs a
+    /// ticket, by which it ends or after whose lease it counts as ended. A refused request is told to wait for one
+    /// lease: by then every one that runs now has ended.
+    Concurrency(ConcurrencyShape),
 }
 
 impl RateLimitAlgorithm {
     /// The words that users write.
-    pub const WORDS: [&'static str; 8] = [
+    pub const WORDS: [&'static str; 9] = [
         "token-bucket",
         "leaky-bucket",
         "leaky-queue",
@@ -98,6 +111,7 @@ impl RateLimitAlgorithm {
         "fixed-window",
         "unlimited",
         "ban",
+        "concurrency",
     ];
 
     /// The word that users write.
@@ -112,6 +126,7 @@ impl RateLimitAlgorithm {
             Self::FixedWindow(_) => "fixed-window",
             Self::Unlimited => "unlimited",
             Self::Ban => "ban",
+            Self::Concurrency(_) => "concurrency",
         }
     }
 
@@ -128,6 +143,7 @@ impl RateLimitAlgorithm {
             Self::SlidingLog(window),
             Self::Unlimited,
             Self::Ban,
+            Self::Concurrency(ConcurrencyShape::default()),
         ]
         .into_iter()
         .find(|algorithm| algorithm.word() == word)
@@ -147,6 +163,7 @@ impl RateLimitAlgorithm {
             Self::FixedWindow(_) | Self::SlidingWindow(_) => "limit, window and align",
             Self::SlidingLog(_) => "limit and window",
             Self::Unlimited | Self::Ban => "neither bucket nor window",
+            Self::Concurrency(_) => "limit and lease",
         }
     }
 
@@ -168,13 +185,23 @@ impl RateLimitAlgorithm {
         }
     }
 
+    /// How many may be in flight and for how long, where the algorithm counts that.
+    #[must_use]
+    pub const fn concurrency(&self) -> Option<ConcurrencyShape> {
+        match self {
+            Self::Concurrency(shape) => Some(*shape),
+            _ => None,
+        }
+    }
+
     /// The most that can ever be charged at once, where there is such a bound.
     #[must_use]
     pub const fn capacity(&self) -> Option<u64> {
-        match (self.bucket(), self.window()) {
-            (Some(shape), _) => Some(shape.capacity),
-            (None, Some(shape)) => Some(shape.limit),
-            (None, None) => None,
+        match (self.bucket(), self.window(), self.concurrency()) {
+            (Some(shape), _, _) => Some(shape.capacity),
+            (None, Some(shape), _) => Some(shape.limit),
+            (None, None, Some(shape)) => Some(shape.limit),
+            (None, None, None) => None,
         }
     }
 }
@@ -192,6 +219,8 @@ pub struct LimitSpec {
     pub unit: Unit,
     /// Whether it is looked at.
     pub state: LimitState,
+    /// What a refusal of it does.
+    pub mode: LimitMode,
 }
 
 /// Whether a limit is looked at.
@@ -204,6 +233,30 @@ pub enum LimitState {
     Disabled,
 }
 
+/// What a refusal of a limit does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LimitMode {
+    /// The request is refused.
+    #[default]
+    Enforce,
+    /// It is counted, and the request passes as if there were no such limit.
+    Shadow,
+}
+
+impl LimitMode {
+    /// The words that users write.
+    pub const WORDS: [&'static str; 2] = ["enforce", "shadow"];
+
+    /// The word that users write.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Shadow => "shadow",
+        }
+    }
+}
+
 impl LimitSpec {
     /// All-zero: what fills a place where no limit is. It has no name, so that [`LimitSpec::check`] refuses it.
     pub(crate) const EMPTY: Self = Self {
@@ -212,6 +265,7 @@ impl LimitSpec {
         algorithm: RateLimitAlgorithm::Unlimited,
         unit: Unit::Requests,
         state: LimitState::Enabled,
+        mode: LimitMode::Enforce,
     };
 
     /// A spec named after its scope and unit.
@@ -219,8 +273,9 @@ impl LimitSpec {
     /// # Errors
     /// [`SpecError`] if a value is out of range.
     pub fn new(scope: Scope, algorithm: RateLimitAlgorithm, unit: Unit) -> Result<Self, SpecError> {
-        let spec =
-            Self { name: default_name(&scope, unit), scope, algorithm, unit, state: LimitState::Enabled };
+        let name = default_name(&scope, unit);
+        let (state, mode) = (LimitState::Enabled, LimitMode::Enforce);
+        let spec = Self { name, scope, algorithm, unit, state, mode };
         spec.check()?;
         Ok(spec)
     }
@@ -249,6 +304,20 @@ impl LimitSpec {
             positive("limit", shape.limit)?;
             positive("window", shape.window.0)?;
             product("limit", shape.limit, shape.window)?;
+        }
+        if let Some(shape) = self.algorithm.concurrency() {
+            positive("limit", shape.limit)?;
+            positive("lease", shape.lease.0)?;
+            let expected = |field, what| Err(SpecError { field, problem: Problem::Expected(what) });
+            if self.unit != Unit::Requests {
+                return expected("unit", "requests, which is what can be in flight");
+            }
+            if self.mode == LimitMode::Shadow {
+                return expected(
+                    "mode",
+                    "enforce: what is in flight is known by the tickets that this makes",
+                );
+            }
         }
         Ok(())
     }
@@ -299,11 +368,17 @@ impl fmt::Display for LimitSpec {
                 writeln!(f, "align = \"{}\"", shape.align.word())?;
             }
         }
+        if let Some(shape) = self.algorithm.concurrency() {
+            writeln!(f, "limit = {}\nlease = \"{}\"", Amount(shape.limit), shape.lease)?;
+        }
         if self.unit != Unit::Requests {
             writeln!(f, "unit = \"{}\"", self.unit.word())?;
         }
         if self.state == LimitState::Disabled {
             writeln!(f, "enabled = false")?;
+        }
+        if self.mode != LimitMode::Enforce {
+            writeln!(f, "mode = \"{}\"", self.mode.word())?;
         }
         Ok(())
     }

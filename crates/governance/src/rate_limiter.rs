@@ -2,8 +2,10 @@
 //!
 //! [`RateLimiter`] holds the configured limits, the table of keyed buckets, and the pool behind exact windows, all
 //! in fixed arrays. [`RateLimiter::check`] finds the limits that match a [`Subject`] and tells whether all have
-//! room; [`RateLimiter::charge`] then takes. The arithmetic of the algorithms is in `bucket`, the keyed table in
-//! `key_table`, what operators do to limits in `configure` and to buckets in `operate`.
+//! room; [`RateLimiter::charge`] then takes, or [`RateLimiter::charge_held`] takes and hands out what
+//! [`RateLimiter::settle`] later needs. The arithmetic of the algorithms is in `bucket`, the keyed table in
+//! `key_table`, limits that only count what they would refuse in `shadow`, what operators do to limits in `configure`
+//! and to buckets in `operate`.
 //!
 //! Sources: token bucket and GCRA in scaled integers (ITU-T I.371), the two-window counter (Cloudflare, "How
 //! we built rate limiting capable of scaling to millions of domains").
@@ -11,29 +13,37 @@
 mod bucket;
 mod configure;
 mod denials;
+mod error;
+mod holds;
 mod key_table;
 mod log_pool;
+mod near_limit;
 mod operate;
 mod registry;
 mod requests;
+mod shadow;
 mod single;
+mod stats;
 #[cfg(test)]
 mod tests;
 
 pub use denials::{DeniedKey, OVERFLOW_NAME};
+pub use error::LimitError;
+pub use holds::{LimitHold, Settled};
+pub use near_limit::{NEAR_LIMIT_NOTICES, NearLimit};
 pub use operate::{BucketView, KeyView};
 pub(crate) use registry::check_fit;
 pub use registry::{LIMITS_MAX, LimitClass, OTHER_LIMITS_MAX, SERVICE_LIMITS_MAX, USER_LIMITS_MAX};
 pub use requests::{RateLimitRequest, RateLimitResponse};
+pub use stats::{LimitStats, TableStats};
 
 use crate::decision::{LimitStanding, Reason, Sharing, Wait};
-use crate::field::SpecError;
-use crate::limit::{LimitSpec, RateLimitAlgorithm};
+use crate::limit::{LimitMode, LimitSpec, RateLimitAlgorithm};
+use crate::notice::Notices;
 use crate::request::Subject;
 use crate::scope::{HashSecret, KeyHash, KeyName, Kind};
 use crate::time::{Nanos, Now};
 use bucket::{Bucket, Grant, Room, Terms};
-use core::fmt;
 use key_table::{KeyTable, Slot};
 use log_pool::LogPool;
 use registry::{Entry, Registry, UnitSet};
@@ -51,135 +61,6 @@ impl LimitId {
     }
 }
 
-/// Why a limit or a bucket could not be changed. Nothing was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LimitError {
-    /// There is a limit of that name.
-    DuplicateName,
-    /// The class of limits is full.
-    Full {
-        /// Which class.
-        class: LimitClass,
-    },
-    /// There is no such limit.
-    UnknownLimit,
-    /// The limit gives each key a bucket, and none is known for this one.
-    UnknownKey,
-    /// The table of keys is full, and none of the keys that were looked at could make room for this one.
-    TableFull,
-    /// The limit has one bucket; a key makes no sense.
-    NoKeys,
-    /// The limit gives each key a bucket; one has to be named.
-    KeyNeeded,
-    /// The limit's algorithm has no bucket.
-    NoBucket,
-    /// As many grants of extra capacity as there can be are running.
-    GrantsFull,
-    /// The extra amount, or the time that it is for, is zero, or the sum is out of range.
-    BadGrant,
-    /// The log of exact windows cannot take another entry, and what was used could not be noted.
-    LogFull,
-    /// Scope and unit of a limit cannot be changed.
-    FixedField,
-    /// A value of the limit is out of range.
-    OutOfRange(SpecError),
-}
-
-impl fmt::Display for LimitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::DuplicateName => f.write_str("a limit of that name exists; give it another name"),
-            Self::Full { class: LimitClass::Other } => {
-                write!(
-                    f,
-                    "there are {OTHER_LIMITS_MAX} limits on kinds other than service and user already, and no more fit"
-                )
-            }
-            Self::Full { class } => {
-                write!(f, "there are {} {} limits already, and no more fit", class.capacity(), class.word())
-            }
-            Self::UnknownLimit => f.write_str("there is no limit of that name"),
-            Self::UnknownKey => f.write_str("the limit has no bucket for that key"),
-            Self::TableFull => f.write_str(
-                "the table of keys is full, and the key shares the overflow bucket; try again once others are full again",
-            ),
-            Self::NoKeys => f.write_str("the limit has one bucket; leave out the key"),
-            Self::KeyNeeded => f.write_str("the limit has a bucket for each key; name one with key=NAME"),
-            Self::NoBucket => f.write_str("the limit's algorithm has no bucket"),
-            Self::GrantsFull => {
-                write!(f, "{GRANTS_MAX} grants of extra capacity are running, and no more fit")
-            }
-            Self::BadGrant => f.write_str("the extra amount or its duration is zero or out of range"),
-            Self::LogFull => f.write_str(
-                "the log of exact windows is full and cannot note what is used; reset buckets of sliding logs or wait",
-            ),
-            Self::FixedField => {
-                f.write_str("scope and unit cannot be changed; remove the limit and add another")
-            }
-            Self::OutOfRange(error) => error.fmt(f),
-        }
-    }
-}
-
-impl core::error::Error for LimitError {}
-
-/// What a limit has decided.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LimitStats {
-    /// Allowed requests that it matched.
-    pub allowed: u64,
-    /// Requests that it refused.
-    pub denied: u64,
-    /// Keys that have a bucket of their own.
-    pub keys: u64,
-    /// Requests that were decided by the overflow bucket.
-    pub overflow_hits: u64,
-    /// Requests that its overflow bucket refused.
-    pub overflow_denied: u64,
-    /// Requests that it refused because the log of exact windows was full.
-    pub log_full: u64,
-}
-
-impl LimitStats {
-    pub(crate) const ZERO: Self =
-        Self { allowed: 0, denied: 0, keys: 0, overflow_hits: 0, overflow_denied: 0, log_full: 0 };
-}
-
-/// How full the fixed structures are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TableStats {
-    /// Keys in the table.
-    pub keys: usize,
-    /// How many fit.
-    pub keys_max: usize,
-    /// Keys whose bucket was full again and that made room for another.
-    pub evicted_fresh: u64,
-    /// Requests that shared an overflow bucket.
-    pub overflow_hits: u64,
-    /// Entries of exact windows in use.
-    pub log_entries: usize,
-    /// How many there are.
-    pub log_entries_max: usize,
-    /// Refusals because they were exhausted.
-    pub log_full: u64,
-    /// Grants of extra capacity in use.
-    pub grants: usize,
-    /// What one limit takes, with its share of the index, in bytes.
-    pub limit_bytes: usize,
-    /// What one key takes, with its share of the index, in bytes.
-    pub key_bytes: usize,
-    /// What one entry of an exact window takes, in bytes.
-    pub log_entry_bytes: usize,
-}
-
-impl TableStats {
-    /// Whether three quarters of the keys are in use, which is worth an alarm.
-    #[must_use]
-    pub const fn is_filling_up(&self) -> bool {
-        self.keys * 4 >= self.keys_max * 3
-    }
-}
-
 /// Whether a check is the first half of a charge, or only a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -189,8 +70,9 @@ pub enum Access {
     Peek,
 }
 
-/// Every matching limit has room. It is used up by [`RateLimiter::charge`] or [`RateLimiter::release`], and holds until
-/// the limiter checks another request, or an operator changes limits or drains buckets.
+/// Every matching limit has room. It is used up by [`RateLimiter::charge`], [`RateLimiter::charge_held`] or
+/// [`RateLimiter::release`], and stands until the limiter checks another request or settles one, or an operator changes
+/// limits or drains buckets.
 #[derive(Debug)]
 #[must_use = "limits that were checked are to be charged or released"]
 pub struct Clearance {
@@ -200,6 +82,9 @@ pub struct Clearance {
     now: Now,
     /// Which check it comes from.
     serial: u64,
+    /// How many limits in force have matched.
+    matched: usize,
+    needs_ticket: bool,
 }
 
 impl Clearance {
@@ -207,6 +92,18 @@ impl Clearance {
     #[must_use]
     pub const fn delay(&self) -> Nanos {
         self.delay
+    }
+
+    /// Whether a limit on what is in flight has matched, which can only be charged by [`RateLimiter::charge_held`].
+    #[must_use]
+    pub const fn needs_ticket(&self) -> bool {
+        self.needs_ticket
+    }
+
+    /// The most holds that [`RateLimiter::charge_held`] hands out.
+    #[must_use]
+    pub const fn holds(&self) -> usize {
+        self.matched
     }
 }
 
@@ -254,18 +151,21 @@ pub struct RateLimiter<const KEYS: usize, const LOG: usize> {
     table: KeyTable<KEYS>,
     log: LogPool<LOG>,
     grants: [Grant; GRANTS_MAX],
-    /// The limits that match the request at hand.
+    /// The limits that match the request at hand: those in force from the front, those in shadow mode from the back.
     matches: [Match; LIMITS_MAX],
     matched: usize,
+    shadowed: usize,
     /// Counts up whenever the matches are forgotten, so that an outdated clearance is known.
     serial: u64,
-    /// Stands in for a bucket that a peek does not find, with its link to a grant.
-    absent: (Bucket, u16),
+    /// Stands in for a bucket that a peek does not find.
+    absent: Absent,
     /// The latest time that was seen: no clock of a limiter ever goes back.
     latest: Now,
     evicted_fresh: u64,
+    evicted_shadow: u64,
     overflow_hits: u64,
     log_full: u64,
+    notices: Notices<NearLimit, NEAR_LIMIT_NOTICES>,
 }
 
 impl<const KEYS: usize, const LOG: usize> Default for RateLimiter<KEYS, LOG> {
@@ -288,12 +188,15 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             grants: [Grant { extra: 0, until: 0 }; GRANTS_MAX],
             matches: [Match { limit: 0, place: Place::Limit, hash: KeyHash(0) }; LIMITS_MAX],
             matched: 0,
+            shadowed: 0,
             serial: 0,
-            absent: (Bucket::Untouched, 0),
+            absent: Absent { bucket: Bucket::Untouched, grant: 0, is_near: false },
             latest: Now { instant: crate::time::Instant(0), wall: crate::time::WallTime(0) },
             evicted_fresh: 0,
+            evicted_shadow: 0,
             overflow_hits: 0,
             log_full: 0,
+            notices: Notices::new(),
         }
     }
 
@@ -307,7 +210,8 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         self.grants.fill(Grant::default());
         self.forget_matches();
         self.latest = Now::default();
-        (self.evicted_fresh, self.overflow_hits, self.log_full) = (0, 0, 0);
+        (self.evicted_fresh, self.evicted_shadow, self.overflow_hits, self.log_full) = (0, 0, 0, 0);
+        self.notices.clear();
     }
 
     /// Finds the limits that match and tells whether all of them have room. Nothing is charged.
@@ -326,13 +230,16 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
                 Ok(turn) => delay = delay.max(turn),
                 Err((reason, wait)) => {
                     if access == Access::Charge {
-                        self.count_refusal(matched, reason);
+                        self.count_refusal(now, matched, reason);
                     }
                     if worst.is_none_or(|other| self.is_worse((index, reason, wait), other)) {
                         worst = Some((index, reason, wait));
                     }
                 }
             }
+        }
+        if access == Access::Charge && self.registry.has_shadows() {
+            self.check_shadows(now, subject);
         }
         if let Some((index, reason, retry)) = worst {
             let matched = self.matches[index];
@@ -345,31 +252,51 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             1 => Some(0),
             _ => self.tightest(now, subject),
         };
-        Ok(Clearance { speaker, delay, now, serial: self.serial })
+        let needs_ticket = self.registry.has_in_flight() && self.takes_lease(subject);
+        Ok(Clearance { speaker, delay, now, serial: self.serial, matched: self.matched, needs_ticket })
     }
 
     /// Charges every limit that was found by the check, and tells how the tightest of them stands now.
     ///
     /// # Panics
-    /// If the clearance is outdated: it would charge the matches of another request.
+    /// If the clearance is outdated: it would charge the matches of another request. If it needs a ticket: what it
+    /// takes would never come back.
     #[inline(always)]
     pub fn charge(&mut self, subject: &Subject<'_>, clearance: Clearance) -> Option<LimitStanding> {
         self.assert_current(&clearance);
-        for index in 0..self.matched {
-            if clearance.speaker != Some(index) {
-                self.take(clearance.now, subject, self.matches[index]);
-            }
+        assert!(!clearance.needs_ticket, "what is in flight is charged with a ticket or not at all");
+        if self.matched > 1 {
+            self.charge_others(clearance.now, subject, clearance.speaker);
         }
         // The one that speaks comes last, so that it is told as it was left.
         let standing = match clearance.speaker {
             Some(index) if index < self.matched => {
                 let matched = self.matches[index];
-                Some(self.take(clearance.now, subject, matched).standing(matched))
+                let (judged, is_crossing) = self.take(clearance.now, subject, matched);
+                let standing = judged.standing(matched);
+                if is_crossing {
+                    self.give_notice(clearance.now, matched.limit, matched.place);
+                }
+                Some(standing)
             }
             _ => None,
         };
+        if self.shadowed > 0 {
+            self.charge_shadows(clearance.now, subject);
+        }
         self.forget_matches();
         standing
+    }
+
+    /// Charges every limit but the one that speaks.
+    #[inline(never)]
+    fn charge_others(&mut self, now: Now, subject: &Subject<'_>, speaker: Option<usize>) {
+        for index in (0..self.matched).filter(|&index| speaker != Some(index)) {
+            let matched = self.matches[index];
+            if self.take(now, subject, matched).1 {
+                self.give_notice(now, matched.limit, matched.place);
+            }
+        }
     }
 
     /// Lets go of what the check found, without a charge, and tells how the tightest limit stands.
@@ -396,6 +323,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             keys: self.table.len(),
             keys_max: KEYS,
             evicted_fresh: self.evicted_fresh,
+            evicted_shadow: self.evicted_shadow,
             overflow_hits: self.overflow_hits,
             log_entries: self.log.in_use(),
             log_entries_max: LOG,
@@ -437,7 +365,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         self.latest
     }
 
-    /// Collects the limits that match: for each kind and unit the exact ones, or else the wildcard ones.
+    /// Collects the limits in force that match: for each kind and unit the exact ones, or else the wildcard ones.
     #[inline(never)]
     fn find_matches(&mut self, now: Now, subject: &Subject<'_>, access: Access) {
         // A clearance that was dropped has left its matches behind.
@@ -450,7 +378,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             let mut link = self.registry.first_exact(kind, hash);
             while let Some((id, entry, next)) = self.registry.follow(link) {
                 link = next;
-                if entry.hash == hash && entry.spec.scope.kind == kind && entry.is_enabled() {
+                if entry.hash == hash && entry.spec.scope.kind == kind && entry.is_in_force() {
                     replaced.insert(entry.spec.unit);
                     self.note(Match { limit: id.0, place: Place::Limit, hash });
                 }
@@ -458,7 +386,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             let mut link = self.registry.first_wildcard(kind);
             while let Some((id, entry, next)) = self.registry.follow(link) {
                 link = next;
-                if entry.is_enabled() && !replaced.contains(entry.spec.unit) {
+                if entry.is_in_force() && !replaced.contains(entry.spec.unit) {
                     let unlimited = matches!(entry.spec.algorithm, RateLimitAlgorithm::Unlimited);
                     let place = if unlimited { Place::Limit } else { self.place(now, id, hash, key, access) };
                     self.note(Match { limit: id.0, place, hash });
@@ -491,8 +419,10 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     #[cold]
     fn place_of_new_key(&mut self, now: Now, id: LimitId, hash: KeyHash, key: &KeyName<'_>) -> Place {
         let Some(place) = self.insert_key(now, id, hash, key) else {
-            self.overflow_hits += 1;
-            self.registry.entry_mut(id).stats.overflow_hits += 1;
+            let entry = self.registry.entry_mut(id);
+            entry.stats.overflow_hits += 1;
+            // No decision hangs on where a shadow limit counts.
+            self.overflow_hits += u64::from(entry.spec.mode == LimitMode::Enforce);
             return Place::Overflow;
         };
         slot_place(place)
@@ -502,9 +432,13 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     fn insert_key(&mut self, now: Now, id: LimitId, hash: KeyHash, key: &KeyName<'_>) -> Option<usize> {
         if self.table.len() == KEYS {
             let swept = self.table.sweep();
-            if let Some(fresh) = self.fresh_slot(now, swept) {
+            let mode = self.registry.entry(id).spec.mode;
+            if let Some(fresh) = self.fresh_slot(now, swept.clone()) {
                 self.forget_key(fresh);
                 self.evicted_fresh += 1;
+            } else if let Some(shadow) = self.shadow_slot(mode, swept) {
+                self.forget_key(shadow);
+                self.evicted_shadow += 1;
             }
         }
         let place = self.table.insert(id.0, hash, key.to_name()).ok()?;
@@ -523,8 +457,12 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         }
         let has_swept = |place| matches!(place, Place::Promised(_) | Place::Overflow);
         let sweeps = before.iter().filter(|matched| has_swept(matched.place)).count();
-        let Some(place) = self.fresh_slot(now, self.table.sweep_after(sweeps)) else {
-            return Place::Overflow;
+        let swept = self.table.sweep_after(sweeps);
+        let Some(place) = self.fresh_slot(now, swept.clone()) else {
+            let shadow = self.shadow_slot(LimitMode::Enforce, swept);
+            return shadow
+                .and_then(|place| u32::try_from(place).ok())
+                .map_or(Place::Overflow, Place::Promised);
         };
         // What it holds has no weight, and the entries of an exact window would come free.
         let slot = self.table.slot_mut(place);
@@ -541,7 +479,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
                 let entry = self.registry.entry(LimitId(slot.limit));
                 let grant = self.grant(slot.grant);
                 let terms = Terms { algorithm: &entry.spec.algorithm, hash: slot.hash, now, grant };
-                terms.is_fresh(&slot.bucket, &self.log) && !self.is_matched(place)
+                slot.pins == 0 && terms.is_fresh(&slot.bucket, &self.log) && !self.is_matched(place)
             })
         })
     }
@@ -551,7 +489,8 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             Place::Slot(taken) | Place::Promised(taken) => taken as usize == place,
             Place::Limit | Place::Overflow | Place::Absent => false,
         };
-        self.matches[..self.matched].iter().any(is_it)
+        let shadows = LIMITS_MAX - self.shadowed;
+        self.matches[..self.matched].iter().chain(&self.matches[shadows..]).any(is_it)
     }
 
     fn forget_key(&mut self, place: usize) {
@@ -579,7 +518,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// refused and for how long.
     #[inline(always)]
     fn assess(&mut self, now: Now, matched: Match, cost: u64) -> Result<Nanos, (Reason, Wait)> {
-        let Judged { terms, bucket, log } = self.settle(now, matched);
+        let Judged { terms, bucket, log, .. } = self.judge(now, matched);
         let Some(room) = terms.room(bucket) else {
             return match terms.algorithm {
                 RateLimitAlgorithm::Ban => Err((Reason::Banned, Wait::Never)),
@@ -622,8 +561,8 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
 
     /// Brings the bucket of a match to the present.
     #[inline(always)]
-    fn settle(&mut self, now: Now, matched: Match) -> Judged<'_, LOG> {
-        let Owned { algorithm, hash, bucket, grant } =
+    fn judge(&mut self, now: Now, matched: Match) -> Judged<'_, LOG> {
+        let Owned { algorithm, hash, bucket, grant, is_near } =
             owned(&mut self.registry, &mut self.table, &mut self.absent, matched);
         let mut terms = Terms { algorithm, hash, now, grant: Grant::default() };
         if let Some(link) = usize::from(*grant).checked_sub(1) {
@@ -635,25 +574,23 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         } else {
             terms.settle(bucket, &mut self.log);
         }
-        Judged { terms, bucket, log: &mut self.log }
+        Judged { terms, bucket, log: &mut self.log, is_near }
     }
 
-    /// Charges a limit that has room.
+    /// Charges a limit that has room. Also tells whether that is worth a notice.
     #[inline(always)]
-    fn take(&mut self, now: Now, subject: &Subject<'_>, matched: Match) -> Judged<'_, LOG> {
+    fn take(&mut self, now: Now, subject: &Subject<'_>, matched: Match) -> (Judged<'_, LOG>, bool) {
         let cost = self.cost(subject, matched);
         self.registry.entry_mut(LimitId(matched.limit)).stats.allowed += 1;
-        let Judged { terms, bucket, log } = self.settled(now, matched);
-        if cost > 0 {
-            terms.charge(bucket, cost, log);
-        }
-        Judged { terms, bucket, log }
+        let mut judged = self.settled(now, matched);
+        let is_crossing = judged.charge(cost);
+        (judged, is_crossing)
     }
 
     /// The bucket of a match as the check has left it.
     #[inline(always)]
     fn settled(&mut self, now: Now, matched: Match) -> Judged<'_, LOG> {
-        let Owned { algorithm, hash, bucket, grant } =
+        let Owned { algorithm, hash, bucket, grant, is_near } =
             owned(&mut self.registry, &mut self.table, &mut self.absent, matched);
         let grant = usize::from(*grant).checked_sub(1).map_or(Grant::default(), |link| self.grants[link]);
         let terms = Terms { algorithm, hash, now, grant };
@@ -661,7 +598,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             // What the check has settled was forgotten after it.
             terms.settle(bucket, &mut self.log);
         }
-        Judged { terms, bucket, log: &mut self.log }
+        Judged { terms, bucket, log: &mut self.log, is_near }
     }
 
     /// Whether a limit speaks before another: the smaller share left, then the earlier place in the file.
@@ -685,23 +622,44 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// What the request costs in the unit of a limit that matches it.
     #[inline]
     fn cost(&self, subject: &Subject<'_>, matched: Match) -> u64 {
-        subject.request.amount(self.registry.entry(LimitId(matched.limit)).spec.unit)
+        let spec = &self.registry.entry(LimitId(matched.limit)).spec;
+        let amount = subject.request.amount(spec.unit);
+        // Whatever a request costs, it is in flight once.
+        if spec.algorithm.concurrency().is_some() { amount.min(1) } else { amount }
     }
 
-    fn count_refusal(&mut self, Match { limit, place, .. }: Match, reason: Reason) {
-        let stats = &mut self.registry.entry_mut(LimitId(limit)).stats;
+    /// Whether one of the limits that match counts the request as in flight.
+    #[cold]
+    fn takes_lease(&self, subject: &Subject<'_>) -> bool {
+        self.matches[..self.matched].iter().any(|&matched| {
+            let algorithm = &self.registry.entry(LimitId(matched.limit)).spec.algorithm;
+            algorithm.concurrency().is_some() && self.cost(subject, matched) > 0
+        })
+    }
+
+    fn count_refusal(&mut self, now: Now, matched: Match, reason: Reason) {
+        let entry = self.registry.entry_mut(LimitId(matched.limit));
+        let stats = &mut entry.stats;
         stats.denied += 1;
         if reason == Reason::LogFull {
             stats.log_full += 1;
             self.log_full += 1;
         }
-        match place {
-            Place::Overflow => stats.overflow_denied += 1,
-            Place::Slot(place) => {
-                let denied = &mut self.table.slot_mut(place as usize).denied;
-                *denied = denied.saturating_add(1);
+        let is_near = match matched.place {
+            Place::Overflow => {
+                stats.overflow_denied += 1;
+                entry.is_near
             }
-            Place::Limit | Place::Absent | Place::Promised(_) => {}
+            Place::Slot(place) => {
+                let slot = self.table.slot_mut(place as usize);
+                slot.denied = slot.denied.saturating_add(1);
+                slot.is_near
+            }
+            Place::Limit => entry.is_near,
+            Place::Absent | Place::Promised(_) => return,
+        };
+        if reason == Reason::OverLimit && !is_near {
+            self.give_notice(now, matched.limit, matched.place);
         }
     }
 
@@ -714,7 +672,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     }
 
     fn forget_matches(&mut self) {
-        self.matched = 0;
+        (self.matched, self.shadowed) = (0, 0);
         self.serial = self.serial.wrapping_add(1);
         self.log.forget_promises();
     }
@@ -730,9 +688,37 @@ struct Judged<'a, const LOG: usize> {
     terms: Terms<'a>,
     bucket: &'a mut Bucket,
     log: &'a mut LogPool<LOG>,
+    /// Whether notice was given that little is left, and not much has been left since.
+    is_near: &'a mut bool,
 }
 
 impl<const LOG: usize> Judged<'_, LOG> {
+    /// Charges a cost that fits, and tells whether that is worth a notice.
+    #[inline(always)]
+    fn charge(&mut self, cost: u64) -> bool {
+        if *self.is_near {
+            self.rearm();
+        }
+        if cost == 0 {
+            return false;
+        }
+        self.terms.charge(self.bucket, cost, self.log);
+        self.is_crossing()
+    }
+
+    /// Whether little is left, and no notice was given of it yet.
+    #[inline(always)]
+    fn is_crossing(&self) -> bool {
+        !*self.is_near & self.terms.is_nearly_used_up(self.bucket)
+    }
+
+    /// Awaits the next crossing, if at least half is left.
+    #[cold]
+    #[inline(never)]
+    fn rearm(&mut self) {
+        *self.is_near = self.terms.room(self.bucket).is_some_and(|room| !room.is_ample());
+    }
+
     #[inline(always)]
     fn standing(&self, Match { limit, place, .. }: Match) -> LimitStanding {
         let shared = if place == Place::Overflow { Sharing::Overflow } else { Sharing::Own };
@@ -747,6 +733,15 @@ struct Owned<'a> {
     bucket: &'a mut Bucket,
     /// The link to its grant of extra capacity.
     grant: &'a mut u16,
+    is_near: &'a mut bool,
+}
+
+/// What stands in for a key's bucket.
+#[derive(Debug, Default)]
+struct Absent {
+    bucket: Bucket,
+    grant: u16,
+    is_near: bool,
 }
 
 /// The bucket of a match: the key's, the limit's, or a fresh one that stands in for one that is absent.
@@ -754,20 +749,21 @@ struct Owned<'a> {
 fn owned<'a, const KEYS: usize>(
     registry: &'a mut Registry,
     table: &'a mut KeyTable<KEYS>,
-    absent: &'a mut (Bucket, u16),
+    absent: &'a mut Absent,
     Match { limit, place, hash }: Match,
 ) -> Owned<'a> {
-    let Entry { spec, bucket, hash: own_hash, grant, .. } = registry.entry_mut(LimitId(limit));
+    let Entry { spec, bucket, hash: own_hash, grant, is_near, .. } = registry.entry_mut(LimitId(limit));
     let algorithm = &spec.algorithm;
     match place {
         Place::Slot(place) => {
-            let Slot { bucket, hash, grant, .. } = table.slot_mut(place as usize);
-            Owned { algorithm, hash: *hash, bucket, grant }
+            let Slot { bucket, hash, grant, is_near, .. } = table.slot_mut(place as usize);
+            Owned { algorithm, hash: *hash, bucket, grant, is_near }
         }
-        Place::Limit | Place::Overflow => Owned { algorithm, hash: *own_hash, bucket, grant },
+        Place::Limit | Place::Overflow => Owned { algorithm, hash: *own_hash, bucket, grant, is_near },
         Place::Absent | Place::Promised(_) => {
-            *absent = (Bucket::Untouched, 0);
-            Owned { algorithm, hash, bucket: &mut absent.0, grant: &mut absent.1 }
+            *absent = Absent::default();
+            let Absent { bucket, grant, is_near } = absent;
+            Owned { algorithm, hash, bucket, grant, is_near }
         }
     }
 }

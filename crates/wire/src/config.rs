@@ -20,7 +20,7 @@ const TABLES: &str = "[identity], [routes] and [[limit]]";
 
 /// The keys of `[[limit]]`.
 const LIMIT_KEYS: &str =
-    "one of scope, name, algorithm, capacity, rate, limit, window, unit, align, enabled and mode";
+    "one of scope, name, algorithm, capacity, rate, limit, window, lease, unit, align, enabled and mode";
 
 /// What is wrong at one place of a configuration.
 #[derive(Clone, Copy, Debug)]

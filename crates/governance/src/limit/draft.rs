@@ -4,7 +4,8 @@
 //! and [`LimitDraft::finish`] makes a [`LimitSpec`] of them in which every value is in range.
 
 use super::{
-    Align, BucketShape, LimitName, LimitSpec, LimitState, RateLimitAlgorithm, WindowShape, default_name,
+    Align, BucketShape, ConcurrencyShape, LimitMode, LimitName, LimitSpec, LimitState, RateLimitAlgorithm,
+    WindowShape, default_name,
 };
 use crate::field::{FieldValue, Problem, SpecError, amount, boolean, name, text, word};
 use crate::request::Unit;
@@ -13,8 +14,20 @@ use crate::time::Nanos;
 use crate::units::Rate;
 
 /// The fields of a limit, as users write them.
-pub const FIELDS: [&str; 11] =
-    ["scope", "name", "algorithm", "capacity", "rate", "limit", "window", "unit", "align", "enabled", "mode"];
+pub const FIELDS: [&str; 12] = [
+    "scope",
+    "name",
+    "algorithm",
+    "capacity",
+    "rate",
+    "limit",
+    "window",
+    "lease",
+    "unit",
+    "align",
+    "enabled",
+    "mode",
+];
 
 /// The fields of a limit as far as they are known.
 ///
@@ -38,9 +51,11 @@ pub struct LimitDraft {
     rate: Option<Rate>,
     limit: Option<u64>,
     window: Option<Nanos>,
+    lease: Option<Nanos>,
     unit: Option<Unit>,
     align: Option<Align>,
     state: Option<LimitState>,
+    mode: Option<LimitMode>,
 }
 
 impl LimitDraft {
@@ -48,19 +63,22 @@ impl LimitDraft {
     #[must_use]
     pub fn from_spec(spec: &LimitSpec) -> Self {
         let (bucket, window) = (spec.algorithm.bucket(), spec.algorithm.window());
+        let concurrency = spec.algorithm.concurrency();
         Self {
             name: Some(spec.name),
             scope: Some(spec.scope),
             algorithm: Some(spec.algorithm),
             capacity: bucket.map(|shape| shape.capacity),
             rate: bucket.map(|shape| shape.rate),
-            limit: window.map(|shape| shape.limit),
+            limit: window.map(|shape| shape.limit).or(concurrency.map(|shape| shape.limit)),
             window: window.map(|shape| shape.window),
+            lease: concurrency.map(|shape| shape.lease),
             unit: Some(spec.unit),
             align: window
                 .filter(|_| !matches!(spec.algorithm, RateLimitAlgorithm::SlidingLog(_)))
                 .map(|shape| shape.align),
             state: Some(spec.state),
+            mode: Some(spec.mode),
         }
     }
 
@@ -89,8 +107,9 @@ impl LimitDraft {
         {
             self.capacity = self.capacity.filter(|_| algorithm.bucket().is_some());
             self.rate = self.rate.filter(|_| algorithm.bucket().is_some());
-            self.limit = self.limit.filter(|_| algorithm.window().is_some());
+            self.limit = self.limit.filter(|_| takes_limit(&algorithm));
             self.window = self.window.filter(|_| algorithm.window().is_some());
+            self.lease = self.lease.filter(|_| algorithm.concurrency().is_some());
             self.align = self.align.filter(|_| algorithm.can_align());
         }
         Ok(())
@@ -112,14 +131,8 @@ impl LimitDraft {
                 }
                 self.rate = Some(rate);
             }
-            "window" => {
-                let window: Nanos =
-                    text(value, "a string such as \"60s\"")?.parse().map_err(Problem::Unit)?;
-                if window == Nanos::ZERO {
-                    return Err(Problem::Zero);
-                }
-                self.window = Some(window);
-            }
+            "window" => self.window = Some(duration(value, "a string such as \"60s\"")?),
+            "lease" => self.lease = Some(duration(value, "a string such as \"30s\"")?),
             "unit" => self.unit = Unit::from_word(word(value, &["requests", "bytes", "tokens"])?),
             "align" => {
                 let clock = word(value, &["spread", "clock"])? == Align::Clock.word();
@@ -129,7 +142,8 @@ impl LimitDraft {
                 self.state = Some(if boolean(value)? { LimitState::Enabled } else { LimitState::Disabled });
             }
             _ => {
-                word(value, &["enforce"])?;
+                let shadow = word(value, &LimitMode::WORDS)? == LimitMode::Shadow.word();
+                self.mode = Some(if shadow { LimitMode::Shadow } else { LimitMode::Enforce });
             }
         }
         Ok(())
@@ -161,11 +175,13 @@ impl LimitDraft {
             return each(SpecError { field: "algorithm", problem: Problem::Missing });
         };
         let (bucket, window) = (algorithm.bucket().is_some(), algorithm.window().is_some());
+        let (limit, lease) = (takes_limit(&algorithm), algorithm.concurrency().is_some());
         for (field, given, taken, needed) in [
             ("capacity", self.capacity.is_some(), bucket, bucket),
             ("rate", self.rate.is_some(), bucket, bucket),
-            ("limit", self.limit.is_some(), window, window),
+            ("limit", self.limit.is_some(), limit, limit),
             ("window", self.window.is_some(), window, window),
+            ("lease", self.lease.is_some(), lease, lease),
             ("align", self.align.is_some(), algorithm.can_align(), false),
         ] {
             if given && !taken {
@@ -190,6 +206,7 @@ impl LimitDraft {
                 align: self.align.unwrap_or_default(),
             })
         };
+        let concurrency = || Some(ConcurrencyShape { limit: self.limit?, lease: self.lease? });
         let algorithm = match self.algorithm? {
             RateLimitAlgorithm::TokenBucket(_) => RateLimitAlgorithm::TokenBucket(bucket()?),
             RateLimitAlgorithm::LeakyBucket(_) => RateLimitAlgorithm::LeakyBucket(bucket()?),
@@ -199,10 +216,25 @@ impl LimitDraft {
             RateLimitAlgorithm::SlidingLog(_) => RateLimitAlgorithm::SlidingLog(window()?),
             RateLimitAlgorithm::Unlimited => RateLimitAlgorithm::Unlimited,
             RateLimitAlgorithm::Ban => RateLimitAlgorithm::Ban,
+            RateLimitAlgorithm::Concurrency(_) => RateLimitAlgorithm::Concurrency(concurrency()?),
         };
         let unit = self.unit.unwrap_or_default();
         let name = self.name.unwrap_or_else(|| default_name(&scope, unit));
-        Some(LimitSpec { name, scope, algorithm, unit, state: self.state.unwrap_or_default() })
+        let (state, mode) = (self.state.unwrap_or_default(), self.mode.unwrap_or_default());
+        Some(LimitSpec { name, scope, algorithm, unit, state, mode })
+    }
+}
+
+/// Whether the algorithm takes the field `limit`.
+const fn takes_limit(algorithm: &RateLimitAlgorithm) -> bool {
+    algorithm.window().is_some() || algorithm.concurrency().is_some()
+}
+
+/// A length of time that is not zero.
+fn duration(value: FieldValue<'_>, expected: &'static str) -> Result<Nanos, Problem> {
+    match text(value, expected)?.parse().map_err(Problem::Unit)? {
+        Nanos::ZERO => Err(Problem::Zero),
+        duration => Ok(duration),
     }
 }
 
@@ -276,14 +308,64 @@ mod tests {
             Err(SpecError { field: "window", problem: Problem::MissingFor("algorithm", "fixed-window") })
         );
         assert_eq!(
-            LimitDraft::default().set("mode", text("shadow")).unwrap_err().problem,
-            Problem::NotOneOf(&["enforce"])
+            LimitDraft::default().set("mode", text("quiet")).unwrap_err().problem,
+            Problem::NotOneOf(&["enforce", "shadow"])
         );
-        assert!(LimitDraft::default().set("mode", text("enforce")).is_ok());
         assert_eq!(
             LimitDraft::default().set("burst", text("1")).unwrap_err().problem,
             Problem::Unknown(&super::FIELDS)
         );
+    }
+
+    #[test]
+    fn an_in_flight_limit_takes_limit_and_lease_and_counts_requests() {
+        let text = FieldValue::Text;
+        let fields = [
+            ("scope", text("tenant:*")),
+            ("algorithm", text("concurrency")),
+            ("limit", FieldValue::Integer(4)),
+            ("lease", text("30s")),
+        ];
+        let spec = draft(&fields).unwrap();
+        let written =
+            "[[limit]]\nscope = \"tenant:*\"\nalgorithm = \"concurrency\"\nlimit = 4\nlease = \"30s\"\n";
+        assert_eq!(spec.to_string(), written);
+        assert_eq!(LimitDraft::from_spec(&spec).finish(), Ok(spec));
+        assert_eq!(
+            draft(&fields[..3]).unwrap_err().to_string(),
+            "lease: missing; algorithm concurrency needs it"
+        );
+        for (field, value, message) in [
+            ("lease", "0s", "lease: 0 is not allowed; expected at least 1"),
+            ("unit", "bytes", "unit: expected requests, which is what can be in flight"),
+            ("window", "1s", "window: does not go with algorithm concurrency, which takes limit and lease"),
+            ("rate", "1/s", "rate: does not go with algorithm concurrency, which takes limit and lease"),
+            (
+                "mode",
+                "shadow",
+                "mode: expected enforce: what is in flight is known by the tickets that this makes",
+            ),
+        ] {
+            let mut fields = fields.to_vec();
+            fields.push((field, text(value)));
+            assert_eq!(draft(&fields).unwrap_err().to_string(), message);
+        }
+        let mut changed = LimitDraft::from_spec(&spec);
+        changed.change("algorithm", text("fixed-window")).unwrap();
+        changed.change("window", text("1m")).unwrap();
+        assert_eq!(changed.finish().unwrap().algorithm.capacity(), Some(4), "the limit goes with both");
+        let mut fields = bucket(FieldValue::Integer(1), "1/s").to_vec();
+        fields.push(("lease", text("1s")));
+        assert!(draft(&fields).is_err());
+    }
+
+    #[test]
+    fn a_shadow_limit_says_so() {
+        let mut fields = bucket(FieldValue::Integer(1), "1/s").to_vec();
+        fields.push(("mode", FieldValue::Text("shadow")));
+        let spec = draft(&fields).unwrap();
+        assert!(spec.to_string().ends_with("rate = \"1/1s\"\nmode = \"shadow\"\n"), "{spec}");
+        assert_eq!(LimitDraft::from_spec(&spec).finish(), Ok(spec));
     }
 
     #[test]

@@ -10,6 +10,11 @@
 //! | fixed window, `L` in `W` ns | `L` | `L − count` | 1 |
 //! | sliding window | `L·W` | `cap − previous·(W − e) − current·W`, `e` ns into the window | `W` |
 //! | sliding log | `L` | `L − sum` | 1 |
+//! | concurrency | `L` | `L − in flight` | 1 |
+//!
+//! A request that was charged with a reserve may in the end have taken more (`adjust`), so that more can be used than
+//! the cap: the credit is 0 then, and what is owed beyond counts in every wait. It is never more than the cap again, which
+//! is below two to the power of 101.
 //!
 //! The bucket keeps what was *used* and not what is left, so that an untouched bucket is all-zero and full, and
 //! a change of capacity keeps what was used by leaving the state alone. For the token bucket this is the
@@ -17,6 +22,10 @@
 //!
 //! The path of a decision through a token or leaky bucket is short and inlined. The other algorithms stand in
 //! functions of their own, out of its way, which take [`Terms`] by value so that it can stay in registers.
+
+mod adjust;
+
+pub(crate) use adjust::Mark;
 
 use super::LimitId;
 use super::log_pool::{Log, LogPool};
@@ -36,6 +45,8 @@ pub(crate) enum Bucket {
     Window { current: u64, previous: u64, end: u64 },
     /// What was charged within the window.
     Log(Log),
+    /// How many requests are in flight.
+    InFlight(u64),
 }
 
 /// A `u128` aligned like a `u64`, so that a slot of the table stays within a cache line.
@@ -92,6 +103,12 @@ impl Room {
     /// How it stands after `cost`, which fits, was charged.
     pub(crate) const fn after(self, cost: u64) -> Self {
         Self { credit: self.credit - cost as u128 * self.per_unit as u128, ..self }
+    }
+
+    /// Whether at least half of it is left.
+    #[inline]
+    pub(crate) const fn is_ample(&self) -> bool {
+        self.credit.wrapping_mul(2) >= self.cap
     }
 
     /// Whether less of its capacity is left than of `other`'s: `credit / cap` compared by cross-multiplication.
@@ -152,7 +169,7 @@ impl Terms<'_> {
     }
 
     /// Brings the bucket to the present.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn settle<const LOG: usize>(&self, bucket: &mut Bucket, log: &mut LogPool<LOG>) {
         match self.algorithm.bucket() {
             Some(shape) => self.settle_level(bucket, &shape),
@@ -175,11 +192,14 @@ impl Terms<'_> {
                     *bucket = Bucket::Log(Log::default());
                 }
             }
+            RateLimitAlgorithm::Concurrency(_) if !matches!(bucket, Bucket::InFlight(_)) => {
+                *bucket = Bucket::InFlight(0);
+            }
             _ => {}
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn settle_level(&self, bucket: &mut Bucket, shape: &BucketShape) {
         let now = self.now.instant.0;
         let Bucket::Level { debt: wide, at } = bucket else {
@@ -218,7 +238,7 @@ impl Terms<'_> {
     }
 
     /// How the settled bucket stands; none if the algorithm has no bucket.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn room(&self, bucket: &Bucket) -> Option<Room> {
         let Some(shape) = self.algorithm.bucket() else { return self.room_of_other(bucket) };
         let shape = with_extra(&shape, self.extra());
@@ -226,6 +246,24 @@ impl Terms<'_> {
         let cap = cap(&shape);
         let (capacity, per_unit) = (shape.capacity, shape.rate.period.0);
         Some(Room { capacity, credit: cap.saturating_sub(debt), cap, per_unit })
+    }
+
+    /// Whether less than a fifth of the settled bucket is left.
+    #[inline(always)]
+    pub(crate) fn is_nearly_used_up(&self, bucket: &Bucket) -> bool {
+        match (self.algorithm.bucket(), bucket) {
+            // More than four fifths are used. Both are below 2^101, so that nothing wraps.
+            (Some(shape), Bucket::Level { debt, .. }) => {
+                let cap = cap(&with_extra(&shape, self.extra()));
+                debt.get().wrapping_mul(5) > cap.wrapping_mul(4)
+            }
+            _ => self.is_other_nearly_used_up(bucket),
+        }
+    }
+
+    #[inline(never)]
+    fn is_other_nearly_used_up(self, bucket: &Bucket) -> bool {
+        self.room_of_other(bucket).is_some_and(|room| room.credit * 5 < room.cap)
     }
 
     #[inline(never)]
@@ -247,6 +285,9 @@ impl Terms<'_> {
                 let used = self.weighted(shape, bucket);
                 Room { capacity: limit, credit: cap.saturating_sub(used), cap, per_unit }
             }
+            (RateLimitAlgorithm::Concurrency(shape), bucket) => {
+                counted(shape.limit, if let Bucket::InFlight(count) = bucket { *count } else { 0 })
+            }
             _ => return None,
         })
     }
@@ -254,8 +295,9 @@ impl Terms<'_> {
     /// Both counts of a sliding window, weighted, in units × nanoseconds.
     fn weighted(&self, shape: &WindowShape, bucket: &Bucket) -> u128 {
         let Bucket::Window { current, previous, .. } = bucket else { return 0 };
-        u128::from(*previous) * u128::from(self.left_of_window(shape, bucket))
-            + u128::from(*current) * u128::from(shape.window.0)
+        let previous = u128::from(*previous) * u128::from(self.left_of_window(shape, bucket));
+        // A live change can leave more in a window than its limit has, so that the sum of both may be out of range.
+        previous.saturating_add(u128::from(*current) * u128::from(shape.window.0))
     }
 
     /// How much of the current window is left; a clock that went back stands at the window's start.
@@ -265,7 +307,7 @@ impl Terms<'_> {
     }
 
     /// How long a request that joins a leaky queue waits for what is before it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn delay(&self, bucket: &Bucket) -> Nanos {
         match (self.algorithm, bucket) {
             (RateLimitAlgorithm::LeakyQueue(shape), Bucket::Level { debt, .. }) => {
@@ -277,10 +319,18 @@ impl Terms<'_> {
 
     /// Whether the log of an exact window can note a charge now, and keeps the entry for one that comes once every
     /// limit has agreed. Other algorithms always can.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn promise_note<const LOG: usize>(&self, bucket: &Bucket, log: &mut LogPool<LOG>) -> bool {
         match bucket {
             Bucket::Log(entries) => log.promise(entries, self.note_time(entries, log)),
+            _ => true,
+        }
+    }
+
+    /// Whether the log of an exact window can note a charge and leave enough to others. Other algorithms always can.
+    pub(crate) fn has_spare_note<const LOG: usize>(&self, bucket: &Bucket, log: &LogPool<LOG>) -> bool {
+        match bucket {
+            Bucket::Log(entries) => log.can_spare(entries, self.note_time(entries, log)),
             _ => true,
         }
     }
@@ -291,7 +341,7 @@ impl Terms<'_> {
     }
 
     /// Charges a cost to the settled bucket. The caller has made sure that it fits and can be noted.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn charge<const LOG: usize>(&self, bucket: &mut Bucket, cost: u64, log: &mut LogPool<LOG>) {
         if let Bucket::Level { debt, .. } = bucket {
             let period = self.algorithm.bucket().map_or(0, |shape| shape.rate.period.0);
@@ -311,6 +361,7 @@ impl Terms<'_> {
                 let noted = log.push(entries, at, cost);
                 assert!(noted.is_ok(), "an entry was promised to a charge and is gone");
             }
+            Bucket::InFlight(count) => *count = count.saturating_add(cost),
             Bucket::Level { .. } | Bucket::Untouched => {}
         }
     }
@@ -329,7 +380,7 @@ impl Terms<'_> {
                 *previous = previous.saturating_sub(amount - of_current);
             }
             Bucket::Log(entries) => log.subtract(entries, amount),
-            Bucket::Untouched => {}
+            Bucket::InFlight(_) | Bucket::Untouched => {}
         }
     }
 
@@ -361,7 +412,7 @@ impl Terms<'_> {
     }
 
     /// How long until a cost that does not fit now will, if nothing else is charged.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn wait<const LOG: usize>(&self, bucket: &Bucket, cost: u64, log: &LogPool<LOG>) -> Wait {
         match (self.algorithm.bucket(), bucket) {
             (Some(shape), Bucket::Level { debt, .. }) if cost <= shape.capacity && self.extra() == 0 => {
@@ -449,6 +500,8 @@ impl Terms<'_> {
                 let freed_at = log.time_when_freed(entries, missing).unwrap_or(self.now.instant.0);
                 Nanos(freed_at.saturating_add(shape.window.0).saturating_sub(self.now.instant.0))
             }
+            // By then whatever runs now has ended.
+            (RateLimitAlgorithm::Concurrency(shape), _) => shape.lease,
             (_, Bucket::Level { debt, .. }) => {
                 let count = self.algorithm.bucket().map_or(1, |shape| shape.rate.count);
                 let needed = debt.get() + u128::from(cost) * u128::from(room.per_unit);
@@ -476,7 +529,7 @@ impl Terms<'_> {
     }
 
     /// How the settled bucket becomes full again.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn refill<const LOG: usize>(&self, bucket: &Bucket, log: &LogPool<LOG>) -> Refill {
         match (self.algorithm.bucket(), bucket) {
             (Some(shape), Bucket::Level { debt, .. }) => {
@@ -486,7 +539,7 @@ impl Terms<'_> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn missing(&self, shape: &BucketShape, debt: u128) -> u128 {
         if self.extra() == 0 {
             return debt;
@@ -513,10 +566,11 @@ impl Terms<'_> {
             }
             (RateLimitAlgorithm::SlidingLog(shape), Bucket::Log(entries)) => {
                 // Entries that were refunded stay for their time without weight.
-                let last = log.last(entries).filter(|_| entries.sum() > 0);
-                let full_at = last.map_or(0, |last| last.saturating_add(shape.window.0));
+                let full_at =
+                    log.last_with_weight(entries).map_or(0, |last| last.saturating_add(shape.window.0));
                 Nanos(full_at.saturating_sub(self.now.instant.0))
             }
+            (RateLimitAlgorithm::Concurrency(shape), Bucket::InFlight(count)) if *count > 0 => shape.lease,
             _ => Nanos::ZERO,
         }
     }
@@ -570,6 +624,7 @@ impl Terms<'_> {
                         .last(entries)
                         .is_none_or(|last| now.checked_sub(window).is_some_and(|until| last <= until))
             }
+            (_, Bucket::InFlight(count)) => *count == 0,
         }
     }
 
@@ -586,6 +641,7 @@ impl Terms<'_> {
             }
             (_, Bucket::Window { current, .. }) => u128::from(*current),
             (_, Bucket::Log(entries)) => u128::from(entries.sum()),
+            (_, Bucket::InFlight(count)) => u128::from(*count),
         };
         u64::try_from(used).unwrap_or(u64::MAX)
     }
@@ -607,7 +663,7 @@ impl Terms<'_> {
                 let noted = log.push(entries, self.now.instant.0, used);
                 assert!(noted.is_ok(), "an entry was promised to a changed limit and is gone");
             }
-            Bucket::Log(_) | Bucket::Untouched => {}
+            Bucket::Log(_) | Bucket::InFlight(_) | Bucket::Untouched => {}
         }
         bucket
     }

@@ -5,7 +5,7 @@ use super::log_pool::Log;
 use super::operate::{Owner, is_computable};
 use super::registry::{Entry, LIMITS_MAX, check_fit};
 use super::{LimitError, LimitId, RateLimiter};
-use crate::limit::{BucketShape, LimitDraft, LimitSpec, LimitState, RateLimitAlgorithm};
+use crate::limit::{BucketShape, LimitDraft, LimitSpec, LimitState, RateLimitAlgorithm, WindowShape};
 use crate::request::Unit;
 use crate::scope::{HashSecret, Scope};
 use crate::time::Now;
@@ -82,6 +82,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         let promised = self.promise_notes(now, id, &spec.algorithm);
         if promised.is_ok() {
             self.change(now, id, spec);
+            self.registry.index();
         }
         self.forget_matches();
         promised
@@ -210,7 +211,9 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// window.
     fn promise_notes(&mut self, now: Now, id: LimitId, new: &RateLimitAlgorithm) -> Result<(), LimitError> {
         let is_log = |algorithm: &RateLimitAlgorithm| matches!(algorithm, RateLimitAlgorithm::SlidingLog(_));
-        if !is_log(new) || is_log(&self.registry.entry(id).spec.algorithm) {
+        let old = &self.registry.entry(id).spec.algorithm;
+        // What is in flight is not counted on in another way.
+        if !is_log(new) || is_log(old) || old.concurrency().is_some() {
             return Ok(());
         }
         let mut all = true;
@@ -226,6 +229,9 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     fn change(&mut self, now: Now, id: LimitId, spec: &LimitSpec) {
         let old = self.registry.entry(id).spec.algorithm;
         if old != spec.algorithm {
+            if Continuity::of(&old, &spec.algorithm) == Continuity::None {
+                self.registry.outdate_holds(id);
+            }
             self.each_owner(id, |limiter, owner| {
                 limiter.end_outgrown_grant(now, owner, &spec.algorithm);
                 limiter.reshape(now, owner, &old, &spec.algorithm);
@@ -239,7 +245,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         self.with_owner(now, owner, |_, _, _| ());
         let link = core::mem::take(self.bucket_mut(owner).1);
         let Some(place) = usize::from(link).checked_sub(1) else { return };
-        if is_computable(new, self.grants[place].extra) {
+        if new.concurrency().is_none() && is_computable(new, self.grants[place].extra) {
             *self.bucket_mut(owner).1 = link;
         } else {
             self.grants[place] = Grant::default();
@@ -248,21 +254,13 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
 
     /// Turns a bucket of the old algorithm into one of the new with the same use.
     fn reshape(&mut self, now: Now, owner: Owner, old: &RateLimitAlgorithm, new: &RateLimitAlgorithm) {
-        let used = self.with_owner(now, owner, |terms, bucket, _| {
-            // A window of the same length keeps its counts, which say more than their sum.
-            let same_window = match (old, new) {
-                (RateLimitAlgorithm::FixedWindow(a), RateLimitAlgorithm::FixedWindow(b))
-                | (RateLimitAlgorithm::SlidingWindow(a), RateLimitAlgorithm::SlidingWindow(b)) => {
-                    (a.window, a.align) == (b.window, b.align)
-                }
-                (RateLimitAlgorithm::SlidingLog(_), RateLimitAlgorithm::SlidingLog(_)) => true,
-                _ => false,
-            };
-            (!same_window)
-                .then(|| (terms.used(bucket), *terms))
-                .map(|(used, terms)| (used, terms.hash, terms.grant))
+        if Continuity::of(old, new) == Continuity::State {
+            return;
+        }
+        let is_in_flight = old.concurrency().or(new.concurrency()).is_some();
+        let (used, hash, grant) = self.with_owner(now, owner, |terms, bucket, _| {
+            (if is_in_flight { 0 } else { terms.used(bucket) }, terms.hash, terms.grant)
         });
-        let Some((used, hash, grant)) = used else { return };
         let mut before = core::mem::take(self.bucket_mut(owner).0);
         if let Bucket::Log(entries) = &mut before {
             self.log.release(entries);
@@ -273,5 +271,34 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         } else {
             terms.with_used(used, &mut self.log)
         };
+    }
+}
+
+/// What a change of algorithm leaves of a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Continuity {
+    /// Its state: it says more than the sum of what was used.
+    State,
+    /// What was used, in a bucket of the same nature.
+    Nature,
+    /// What was used, in a bucket of another nature, or nothing from or to a count of what is in flight.
+    None,
+}
+
+impl Continuity {
+    fn of(old: &RateLimitAlgorithm, new: &RateLimitAlgorithm) -> Self {
+        let if_same_window = |a: &WindowShape, b: &WindowShape| {
+            if (a.window, a.align) == (b.window, b.align) { Self::State } else { Self::None }
+        };
+        match (old, new) {
+            (RateLimitAlgorithm::FixedWindow(a), RateLimitAlgorithm::FixedWindow(b))
+            | (RateLimitAlgorithm::SlidingWindow(a), RateLimitAlgorithm::SlidingWindow(b)) => {
+                if_same_window(a, b)
+            }
+            (RateLimitAlgorithm::SlidingLog(_), RateLimitAlgorithm::SlidingLog(_))
+            | (RateLimitAlgorithm::Concurrency(_), RateLimitAlgorithm::Concurrency(_)) => Self::State,
+            _ if old.bucket().is_some() && new.bucket().is_some() => Self::Nature,
+            _ => Self::None,
+        }
     }
 }

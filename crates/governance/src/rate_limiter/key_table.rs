@@ -27,6 +27,11 @@ pub(crate) struct Slot {
     pub(crate) limit: u16,
     /// One more than the place of the bucket's grant of extra capacity; 0 if it has none.
     pub(crate) grant: u16,
+    /// How many holds are to be settled with the bucket, as far as can be counted: a slot with as many as that or more
+    /// is never given to another key.
+    pub(crate) pins: u16,
+    /// Whether notice was given that little is left, and not much has been left since.
+    pub(crate) is_near: bool,
     /// The key's name; a slot without one holds no key.
     name: Link,
     /// The first of the strays whose home this is, whether or not the slot holds a key.
@@ -44,10 +49,24 @@ impl Slot {
         denied: 0,
         limit: 0,
         grant: 0,
+        pins: 0,
+        is_near: false,
         name: 0,
         strays: 0,
         next: 0,
     };
+
+    /// Keeps the slot its key's.
+    pub(crate) const fn pin(&mut self) {
+        self.pins = self.pins.saturating_add(1);
+    }
+
+    /// Takes back a [`Slot::pin`]. What could not be counted any more stays.
+    pub(crate) const fn unpin(&mut self) {
+        if self.pins < u16::MAX {
+            self.pins = self.pins.saturating_sub(1);
+        }
+    }
 
     const fn is_live(&self) -> bool {
         self.name != 0
@@ -209,18 +228,18 @@ impl<const KEYS: usize> KeyTable<KEYS> {
     }
 
     /// The next few slots that the sweep looks at, as places; the hand moves on behind them.
-    pub(crate) fn sweep(&mut self) -> impl Iterator<Item = usize> + use<KEYS> {
+    pub(crate) fn sweep(&mut self) -> impl Iterator<Item = usize> + Clone + use<KEYS> {
         let from = self.hand;
         self.hand = (from + SWEEP_SLOTS) % Self::SLOTS;
         Self::places_from(from)
     }
 
     /// The slots that will be looked at by the sweep that comes after `sweeps` others.
-    pub(crate) fn sweep_after(&self, sweeps: usize) -> impl Iterator<Item = usize> + use<KEYS> {
+    pub(crate) fn sweep_after(&self, sweeps: usize) -> impl Iterator<Item = usize> + Clone + use<KEYS> {
         Self::places_from((self.hand + sweeps * SWEEP_SLOTS) % Self::SLOTS)
     }
 
-    fn places_from(from: usize) -> impl Iterator<Item = usize> + use<KEYS> {
+    fn places_from(from: usize) -> impl Iterator<Item = usize> + Clone + use<KEYS> {
         (from..from + SWEEP_SLOTS.min(Self::SLOTS)).map(|place| place % Self::SLOTS)
     }
 

@@ -13,6 +13,15 @@ struct Entry {
     at: u64,
     amount: u64,
     next: Link,
+    /// How often the entry has been given back, so that an outdated mark is known.
+    generation: u32,
+}
+
+/// An entry of a log that a hold was charged into.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct EntryMark {
+    link: Link,
+    generation: u32,
 }
 
 /// The queue of entries of one bucket, oldest first, and their sum.
@@ -50,7 +59,7 @@ pub(crate) struct LogPool<const ENTRIES: usize> {
 impl<const ENTRIES: usize> LogPool<ENTRIES> {
     pub(crate) const fn new() -> Self {
         Self {
-            entries: [Entry { at: 0, amount: 0, next: 0 }; ENTRIES],
+            entries: [Entry { at: 0, amount: 0, next: 0, generation: 0 }; ENTRIES],
             free: 0,
             touched: 0,
             in_use: 0,
@@ -79,6 +88,11 @@ impl<const ENTRIES: usize> LogPool<ENTRIES> {
         has_room
     }
 
+    /// Whether `log` can take an amount at `at` and leave a quarter of the pool to others.
+    pub(crate) fn can_spare(&self, log: &Log, at: u64) -> bool {
+        self.last(log) == Some(at) || self.in_use < ENTRIES - ENTRIES / 4
+    }
+
     /// Takes back what was promised: the request has been decided.
     pub(crate) const fn forget_promises(&mut self) {
         self.promised = 0;
@@ -91,7 +105,7 @@ impl<const ENTRIES: usize> LogPool<ENTRIES> {
         {
             tail.amount = tail.amount.saturating_add(amount);
         } else {
-            let link = self.take(Entry { at, amount, next: 0 })?;
+            let link = self.take(at, amount)?;
             match self.entry_mut(log.tail) {
                 Some(tail) => tail.next = link,
                 None => log.head = link,
@@ -154,12 +168,61 @@ impl<const ENTRIES: usize> LogPool<ENTRIES> {
         self.last(log)
     }
 
+    /// The last entry.
+    pub(crate) fn mark(&self, log: &Log) -> EntryMark {
+        let generation = self.entry(log.tail).map_or(0, |tail| tail.generation);
+        EntryMark { link: log.tail, generation }
+    }
+
+    /// Takes `amount` off an entry that was marked in this log, or as much as there is of it. False if it has left.
+    pub(crate) fn subtract_from(&mut self, log: &mut Log, mark: EntryMark, at: u64, amount: u64) -> bool {
+        let Some(entry) = self.marked_mut(mark, at) else { return false };
+        let taken = amount.min(entry.amount);
+        entry.amount -= taken;
+        log.sum = log.sum.saturating_sub(taken);
+        true
+    }
+
+    /// Adds `amount` to an entry that was marked in this log. False if it has left.
+    pub(crate) fn add_to(&mut self, log: &mut Log, mark: EntryMark, at: u64, amount: u64) -> bool {
+        let Some(entry) = self.marked_mut(mark, at) else { return false };
+        entry.amount = entry.amount.saturating_add(amount);
+        log.sum = log.sum.saturating_add(amount);
+        true
+    }
+
+    /// Notes an amount that belongs to an earlier time than the last entry has, if not in an entry of its own then in the
+    /// last. False if there is no entry.
+    pub(crate) fn push_late(&mut self, log: &mut Log, at: u64, amount: u64) -> bool {
+        let at = self.last(log).map_or(at, |last| last.max(at));
+        let last = self.mark(log);
+        self.push(log, at, amount).is_ok() || {
+            let at = self.last(log).unwrap_or(at);
+            self.add_to(log, last, at, amount)
+        }
+    }
+
+    fn marked_mut(&mut self, mark: EntryMark, at: u64) -> Option<&mut Entry> {
+        // The time stands beside the generation, which begins again after 2^32.
+        self.entry_mut(mark.link).filter(|entry| entry.generation == mark.generation && entry.at == at)
+    }
+
     /// The time of the last entry.
     pub(crate) fn last(&self, log: &Log) -> Option<u64> {
         self.entry(log.tail).map(|tail| tail.at)
     }
 
-    fn take(&mut self, entry: Entry) -> Result<Link, PoolExhausted> {
+    /// The time of the last entry that has weight, found like [`LogPool::time_when_freed`] where that is not the last of
+    /// all: what it was charged with may have come back.
+    pub(crate) fn last_with_weight(&self, log: &Log) -> Option<u64> {
+        match self.entry(log.tail) {
+            Some(tail) if tail.amount > 0 => Some(tail.at),
+            _ if log.sum > 0 => self.time_when_freed(log, u128::from(log.sum)),
+            _ => None,
+        }
+    }
+
+    fn take(&mut self, at: u64, amount: u64) -> Result<Link, PoolExhausted> {
         let link = if let Some(free) = self.entry(self.free) {
             let link = self.free;
             self.free = free.next;
@@ -171,7 +234,7 @@ impl<const ENTRIES: usize> LogPool<ENTRIES> {
             return Err(PoolExhausted);
         };
         if let Some(place) = self.entry_mut(link) {
-            *place = entry;
+            *place = Entry { at, amount, next: 0, ..*place };
         }
         self.in_use += 1;
         Ok(link)
@@ -181,6 +244,7 @@ impl<const ENTRIES: usize> LogPool<ENTRIES> {
         let free = self.free;
         if let Some(entry) = self.entry_mut(link) {
             entry.next = free;
+            entry.generation = entry.generation.wrapping_add(1);
             self.free = link;
             self.in_use -= 1;
         }

@@ -57,7 +57,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         if !entry.is_wildcard() {
             // What bounds nothing tracks no key, whether it is for one name or for each.
             let tracks = !matches!(entry.spec.algorithm, RateLimitAlgorithm::Unlimited);
-            stats.keys = u64::from(tracks && stats.allowed + stats.denied > 0);
+            stats.keys = u64::from(tracks && stats.allowed + stats.denied + stats.would_deny > 0);
         }
         Ok(stats)
     }
@@ -112,9 +112,11 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// Makes buckets full: the one of the key, or else every one of the limit. Returns how many.
     ///
     /// # Errors
-    /// [`LimitError`] if there is no such limit or it has no such bucket.
+    /// [`LimitError`] if there is no such limit or it has no such bucket, or [`LimitError::InFlight`].
     pub fn reset_bucket(&mut self, id: LimitId, key: Option<KeyName<'_>>) -> Result<usize, LimitError> {
+        self.spendable(id)?;
         self.each_target(id, key, |limiter, owner| {
+            *limiter.is_near_mut(owner) = false;
             let (bucket, grant) = limiter.bucket_mut(owner);
             let (mut bucket, grant) = (core::mem::take(bucket), core::mem::take(grant));
             limiter.release_bucket(&mut bucket, grant);
@@ -124,8 +126,8 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// Makes buckets empty: the one of the key, or else every one that the limit has. Returns how many.
     ///
     /// # Errors
-    /// [`LimitError`] if there is no such limit or it has no such bucket, or [`LimitError::LogFull`] if an exact
-    /// window has no room to note what is taken; no bucket is drained then.
+    /// [`LimitError`] if there is no such limit or it has no such bucket, [`LimitError::InFlight`], or
+    /// [`LimitError::LogFull`] if an exact window has no room to note what is taken; no bucket is drained then.
     pub fn drain_bucket(
         &mut self,
         now: Now,
@@ -133,6 +135,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         key: Option<KeyName<'_>>,
     ) -> Result<usize, LimitError> {
         let now = self.monotonic(now);
+        self.spendable(id)?;
         self.forget_matches();
         let mut has_room = true;
         self.each_target(id, key, |limiter, owner| {
@@ -152,7 +155,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// Gives back up to `amount` units of what a bucket has used. Returns what is in it now.
     ///
     /// # Errors
-    /// [`LimitError`] if there is no such limit or bucket, or a key is needed and missing.
+    /// [`LimitError`] if there is no such limit or bucket, or a key is needed and missing, or [`LimitError::InFlight`].
     pub fn refund(
         &mut self,
         now: Now,
@@ -161,6 +164,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         amount: u64,
     ) -> Result<u64, LimitError> {
         let now = self.monotonic(now);
+        self.spendable(id)?;
         let owner = self.owner(id, key)?.ok_or(LimitError::KeyNeeded)?;
         self.with_owner(now, owner, |terms, bucket, log| terms.refund(bucket, amount, log));
         self.view(now, owner).map(|view| view.standing.remaining())
@@ -172,7 +176,8 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// A key that is not known yet gets its bucket here.
     ///
     /// # Errors
-    /// [`LimitError::GrantsFull`], [`LimitError::BadGrant`], [`LimitError::TableFull`], or that there is no such limit or bucket.
+    /// [`LimitError::GrantsFull`], [`LimitError::BadGrant`], [`LimitError::TableFull`], [`LimitError::InFlight`], or that
+    /// there is no such limit or bucket.
     pub fn handle_burst(
         &mut self,
         now: Now,
@@ -182,6 +187,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         length: Nanos,
     ) -> Result<(), LimitError> {
         let now = self.monotonic(now);
+        self.spendable(id)?;
         let entry = self.registry.get(id).ok_or(LimitError::UnknownLimit)?;
         entry.spec.algorithm.capacity().ok_or(LimitError::NoBucket)?;
         if extra == 0 || length == Nanos::ZERO || !is_computable(&entry.spec.algorithm, extra) {
@@ -235,6 +241,14 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             let slot = self.table.slot(place);
             KeyView { limit: LimitId(slot.limit), name: self.table.name(place), denied: slot.denied }
         })
+    }
+
+    /// Whether operators can give to the buckets of a limit and take from them.
+    fn spendable(&self, id: LimitId) -> Result<(), LimitError> {
+        match self.registry.get(id).map(|entry| entry.spec.algorithm.concurrency()) {
+            Some(Some(_)) => Err(LimitError::InFlight),
+            _ => Ok(()),
+        }
     }
 
     /// The bucket that is meant; none if it is all of them.
@@ -307,6 +321,13 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         }
     }
 
+    fn is_near_mut(&mut self, owner: Owner) -> &mut bool {
+        match owner {
+            Owner::Limit(id) => &mut self.registry.entry_mut(id).is_near,
+            Owner::Slot(place) => &mut self.table.slot_mut(place).is_near,
+        }
+    }
+
     /// Works on the settled bucket of an owner, as a decision would find it.
     pub(super) fn with_owner<R>(
         &mut self,
@@ -318,8 +339,8 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             Owner::Limit(id) => (id.0, super::Place::Limit),
             Owner::Slot(place) => (self.table.slot(place).limit, super::slot_place(place)),
         };
-        let super::Judged { terms, bucket, log } =
-            self.settle(now, super::Match { limit, place, hash: KeyHash(0) });
+        let super::Judged { terms, bucket, log, .. } =
+            self.judge(now, super::Match { limit, place, hash: KeyHash(0) });
         work(&terms, bucket, log)
     }
 

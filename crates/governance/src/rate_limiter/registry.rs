@@ -2,7 +2,7 @@
 
 use super::bucket::Bucket;
 use super::{LimitError, LimitId, LimitStats};
-use crate::limit::{LimitSpec, LimitState};
+use crate::limit::{LimitMode, LimitSpec, LimitState};
 use crate::request::Unit;
 use crate::scope::{HashSecret, KeyHash, Kind, Pattern};
 
@@ -101,6 +101,12 @@ pub(crate) struct Entry {
     pub(crate) stats: LimitStats,
     /// The place in the file.
     pub(crate) order: u16,
+    /// Whether notice was given that little is left of the bucket, and not much has been left since.
+    pub(crate) is_near: bool,
+    /// Which of all limits it is: a place in the registry is used again.
+    pub(crate) born: u32,
+    /// When its buckets last began anew: what was charged before cannot be settled with them.
+    pub(crate) shaped: u32,
     /// The next limit that is found in the same way, plus one.
     next: u16,
     live: bool,
@@ -110,6 +116,16 @@ impl Entry {
     /// Whether requests look at it.
     pub(crate) fn is_enabled(&self) -> bool {
         self.spec.state == LimitState::Enabled
+    }
+
+    /// Whether it can refuse requests.
+    pub(crate) fn is_in_force(&self) -> bool {
+        self.is_enabled() && self.spec.mode == LimitMode::Enforce
+    }
+
+    /// Whether it counts what it would refuse.
+    pub(crate) fn is_shadow(&self) -> bool {
+        self.is_enabled() && self.spec.mode == LimitMode::Shadow
     }
 
     /// Whether it gives each key a bucket of its own.
@@ -134,6 +150,12 @@ pub(crate) struct Registry {
     kinds_length: usize,
     /// The kinds that an exact limit is on.
     exact_kinds: KindSet,
+    /// Whether any limit is in shadow mode.
+    shadows: bool,
+    /// Whether any limit counts what is in flight.
+    in_flight: bool,
+    /// The last number that [`Entry::born`] or [`Entry::shaped`] was given; it goes on when the registry is cleared.
+    epoch: u32,
 }
 
 impl Registry {
@@ -145,6 +167,9 @@ impl Registry {
             grant: 0,
             stats: LimitStats::ZERO,
             order: 0,
+            is_near: false,
+            born: 0,
+            shaped: 0,
             next: 0,
             live: false,
         };
@@ -157,6 +182,9 @@ impl Registry {
             kinds: [Kind::Service; Kind::COUNT],
             kinds_length: 0,
             exact_kinds: KindSet(0),
+            shadows: false,
+            in_flight: false,
+            epoch: 0,
         }
     }
 
@@ -218,6 +246,7 @@ impl Registry {
         let place = (from..LIMITS_MAX).find(|&place| !self.entries[place].live)?;
         let index = u16::try_from(place).ok()?;
         let hash = spec.scope.key().map_or(KeyHash(0), |key| secret.hash(spec.scope.kind, key));
+        let epoch = self.next_epoch();
         self.entries[place] = Entry {
             spec: *spec,
             bucket: Bucket::Untouched,
@@ -225,6 +254,9 @@ impl Registry {
             grant: 0,
             stats: LimitStats::ZERO,
             order: 0,
+            is_near: false,
+            born: epoch,
+            shaped: epoch,
             next: 0,
             live: true,
         };
@@ -261,7 +293,31 @@ impl Registry {
     pub(crate) fn forget_use(&mut self) {
         for entry in &mut self.entries {
             (entry.bucket, entry.grant, entry.stats) = (Bucket::Untouched, 0, LimitStats::ZERO);
+            entry.is_near = false;
         }
+    }
+
+    /// Outdates what was charged to a limit and is not settled yet.
+    pub(crate) fn outdate_holds(&mut self, id: LimitId) {
+        self.entry_mut(id).shaped = self.next_epoch();
+    }
+
+    /// A number that was not given before, but for one four thousand million changes ago. Never 0.
+    fn next_epoch(&mut self) -> u32 {
+        self.epoch = self.epoch.wrapping_add(1).max(1);
+        self.epoch
+    }
+
+    /// Whether any limit is in shadow mode.
+    #[inline]
+    pub(crate) const fn has_shadows(&self) -> bool {
+        self.shadows
+    }
+
+    /// Whether any limit counts what is in flight.
+    #[inline]
+    pub(crate) const fn has_in_flight(&self) -> bool {
+        self.in_flight
     }
 
     /// The kinds that limits are on.
@@ -289,10 +345,11 @@ impl Registry {
     }
 
     /// Links every limit to the place where requests find it. Only changes of configuration do this.
-    fn index(&mut self) {
+    pub(crate) fn index(&mut self) {
         self.wildcards.fill(0);
         self.exact.fill(0);
         self.exact_kinds = KindSet::default();
+        (self.shadows, self.in_flight) = (false, false);
         let mut kinds = KindSet::default();
         // Backwards, because each limit is put in front of those linked before it.
         for order in (0..self.length).rev() {
@@ -301,6 +358,8 @@ impl Registry {
             let kind = entry.spec.scope.kind;
             entry.order = u16::try_from(order).unwrap_or(u16::MAX);
             kinds.insert(kind);
+            self.shadows |= entry.spec.mode == LimitMode::Shadow;
+            self.in_flight |= entry.spec.algorithm.concurrency().is_some();
             let head = match entry.spec.scope.pattern {
                 Pattern::Any => &mut self.wildcards[kind.index()],
                 Pattern::Exact(_) => {

@@ -33,7 +33,8 @@ pub struct RateLimitResponse {
 }
 
 impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
-    /// Decides a request and charges every limit that matches it, or none.
+    /// Decides a request and charges every limit that matches it, or none. A request that would be in flight by a limit
+    /// is refused, for good: it takes a ticket, which there is none of here.
     ///
     /// ```
     /// use governance::rate_limiter::{RateLimitRequest, RateLimiter};
@@ -78,6 +79,11 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         let request = full_request(request);
         let subject = Subject { request: &request, group: None };
         match self.check(now, &subject, access) {
+            Ok(clearance) if access == Access::Charge && clearance.needs_ticket() => RateLimitResponse {
+                allowed: false,
+                tokens_remaining: self.release(clearance).map_or(0, |standing| standing.remaining()),
+                retry_after_ms: None,
+            },
             Ok(clearance) => {
                 let wait = clearance.delay().as_millis_ceil();
                 let standing = match access {

@@ -2,7 +2,7 @@
 
 use super::{Action, ArgumentForm, ArgumentSpec, CommandSpec, Form, Group, Need, SubcommandSpec, ValueKind};
 use crate::term::Term;
-use governance::limit::RateLimitAlgorithm;
+use governance::limit::{LimitMode, RateLimitAlgorithm};
 
 /// The kinds of keys, as the beginnings of scopes.
 pub const SCOPE_KINDS: &[&str] = &[
@@ -238,14 +238,16 @@ const RATELIMIT: &[SubcommandSpec] = &[
         action: Action::RatelimitAdd,
         summary: "add a limit",
         details: "token-bucket, leaky-bucket and leaky-queue take capacity and rate; fixed-window, \
-                  sliding-window and sliding-log take limit and window; unlimited and ban take neither.",
+                  sliding-window and sliding-log take limit and window; concurrency takes limit and lease; \
+                  unlimited and ban take none. A shadow limit refuses nothing and counts what it would.",
         arguments: &[
             required(key("scope", ValueKind::Scope, "whom it limits; the name * gives each its own bucket")),
             required(ALGORITHM),
             CAPACITY,
             RATE,
-            LIMIT_OF_WINDOW,
+            MOST,
             WINDOW,
+            LEASE,
             key(
                 "unit",
                 ValueKind::OneOf(&["requests", "bytes", "tokens"]),
@@ -259,6 +261,7 @@ const RATELIMIT: &[SubcommandSpec] = &[
         examples: &[
             "ratelimit add scope=ip:* algorithm=token-bucket capacity=10 rate=1/s",
             "ratelimit add scope=service:web algorithm=fixed-window limit=300 window=60s align=clock",
+            "ratelimit add scope=tenant:* algorithm=concurrency limit=20 lease=30s",
         ],
     },
     SubcommandSpec {
@@ -266,8 +269,12 @@ const RATELIMIT: &[SubcommandSpec] = &[
         action: Action::RatelimitSet,
         summary: "change a limit while it runs",
         details: "What was used stays used.",
-        arguments: &[LIMIT, ALGORITHM, CAPACITY, RATE, LIMIT_OF_WINDOW, WINDOW, ALIGN, ENABLED, MODE],
-        examples: &["ratelimit set ip:* rate=5/s", "ratelimit set service:web limit=600"],
+        arguments: &[LIMIT, ALGORITHM, CAPACITY, RATE, MOST, WINDOW, LEASE, ALIGN, ENABLED, MODE],
+        examples: &[
+            "ratelimit set ip:* rate=5/s",
+            "ratelimit set service:web limit=600",
+            "ratelimit set ip:* mode=shadow",
+        ],
     },
     SubcommandSpec {
         name: "remove",
@@ -424,8 +431,10 @@ const ALGORITHM: ArgumentSpec =
     key("algorithm", ValueKind::OneOf(&RateLimitAlgorithm::WORDS), "how it counts");
 const CAPACITY: ArgumentSpec = key("capacity", ValueKind::Size, "the size of the bucket");
 const RATE: ArgumentSpec = key("rate", ValueKind::Rate, "how fast the bucket fills again, such as 60/1m");
-const LIMIT_OF_WINDOW: ArgumentSpec = key("limit", ValueKind::Size, "how much a window allows");
+const MOST: ArgumentSpec = key("limit", ValueKind::Size, "how much a window allows, or how many in flight");
 const WINDOW: ArgumentSpec = key("window", ValueKind::Duration, "the length of a window, such as 60s");
+const LEASE: ArgumentSpec =
+    key("lease", ValueKind::Duration, "how long a request counts as in flight at most, such as 30s");
 const ALIGN: ArgumentSpec = key(
     "align",
     ValueKind::OneOf(&["spread", "clock"]),
@@ -433,7 +442,11 @@ const ALIGN: ArgumentSpec = key(
 );
 const ENABLED: ArgumentSpec =
     key("enabled", ValueKind::OneOf(&["true", "false"]), "whether it decides (default true)");
-const MODE: ArgumentSpec = key("mode", ValueKind::Text, "what a refusal does: enforce (default)");
+const MODE: ArgumentSpec = key(
+    "mode",
+    ValueKind::OneOf(&LimitMode::WORDS),
+    "whether what it refuses is refused (default), or only counted",
+);
 
 const fn positional(name: &'static str, value: ValueKind, summary: &'static str) -> ArgumentSpec {
     ArgumentSpec { form: ArgumentForm::Positional, name, value, summary, need: Need::Optional }

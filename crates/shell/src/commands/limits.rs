@@ -8,7 +8,7 @@ use core::fmt::{self, Write};
 use governance::decision::LimitStanding;
 use governance::field::FieldValue;
 use governance::governor::DecisionCounters;
-use governance::limit::{LimitDraft, LimitName, LimitSpec, LimitState, RateLimitAlgorithm};
+use governance::limit::{LimitDraft, LimitMode, LimitName, LimitSpec, LimitState, RateLimitAlgorithm};
 use governance::rate_limiter::{LimitId, LimitStats, TableStats};
 use governance::request::Unit;
 use governance::scope::{Pattern, Scope};
@@ -39,17 +39,20 @@ pub(super) fn status(context: &mut Context<'_>, invocation: &Invocation<'_>) -> 
     table.write(context.system, context.term, |row| {
         for (id, spec) in limiter.limits() {
             let stats = limiter.get_limit_stats(id).unwrap_or_default();
-            let denied = if stats.denied > 0 { Style::Bad } else { Style::Plain };
-            let shape = match spec.state {
-                LimitState::Enabled => Style::Plain,
-                LimitState::Disabled => Style::Warn,
+            let (denied, refused) = (Denied(spec, &stats), refused(spec, &stats) > 0);
+            let denied_style = match spec.mode {
+                LimitMode::Enforce if refused => Style::Bad,
+                LimitMode::Shadow if refused => Style::Warn,
+                _ => Style::Plain,
             };
+            let in_force = (spec.state, spec.mode) == (LimitState::Enabled, LimitMode::Enforce);
+            let shape = if in_force { Style::Plain } else { Style::Warn };
             row(&[
                 Cell::styled(Style::Name, &spec.name),
                 Cell::new(&spec.algorithm.word()),
                 Cell::styled(shape, &ShapeAndState(spec)),
                 Cell::new(&Grouped(stats.allowed)),
-                Cell::styled(denied, &Grouped(stats.denied)),
+                Cell::styled(denied_style, &denied),
                 Cell::new(&Grouped(stats.keys)),
             ]);
         }
@@ -86,6 +89,9 @@ pub(super) fn write_table_stats(context: &mut Context<'_>, stats: &TableStats) -
         count(stats.log_entries_max),
         Grouped(stats.log_full),
     )?;
+    if stats.evicted_shadow > 0 {
+        writeln!(context.system, "keys of shadow limits that made room {}", Grouped(stats.evicted_shadow))?;
+    }
     if stats.is_filling_up() {
         let what = match (stats.keys == stats.keys_max, stats.overflow_hits) {
             (true, 0) => "full: keys whose buckets are full again make room for new ones",
@@ -120,11 +126,15 @@ pub(super) fn show(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Ou
     writeln!(system, "  algorithm   {}", Described(&spec))?;
     writeln!(system, "  unit        {}", spec.unit.word())?;
     writeln!(system, "  state       {}", state_word(spec.state))?;
+    writeln!(system, "  mode        {}", spec.mode.word())?;
     if let Some(standing) = standing {
         writeln!(system, "  remaining   {}", Remaining(&standing))?;
     }
     writeln!(system, "  allowed     {}", Grouped(stats.allowed))?;
     writeln!(system, "  denied      {}", Grouped(stats.denied))?;
+    if spec.mode == LimitMode::Shadow || stats.would_deny > 0 {
+        writeln!(system, "  would deny  {}", Grouped(stats.would_deny))?;
+    }
     if spec.scope.pattern == Pattern::Any {
         writeln!(system, "  keys        {}", Grouped(stats.keys))?;
         writeln!(
@@ -276,11 +286,16 @@ fn write_members<'w, W: Write + ?Sized>(
         object =
             object.integer("limit", shape.limit)?.display("window", shape.window)?.string("align", align)?;
     }
+    if let Some(shape) = spec.algorithm.concurrency() {
+        object = object.integer("limit", shape.limit)?.display("lease", shape.lease)?;
+    }
     object
         .string("unit", spec.unit.word())?
         .boolean("enabled", spec.state == LimitState::Enabled)?
+        .string("mode", spec.mode.word())?
         .integer("allowed", stats.allowed)?
         .integer("denied", stats.denied)?
+        .integer("would_deny", stats.would_deny)?
         .integer("keys", stats.keys)?
         .integer("overflow_hits", stats.overflow_hits)?
         .integer("log_full", stats.log_full)
@@ -300,6 +315,7 @@ fn write_totals_json(
         .integer("keys", wide(stats.keys))?
         .integer("keys_max", wide(stats.keys_max))?
         .integer("evicted_fresh", stats.evicted_fresh)?
+        .integer("evicted_shadow", stats.evicted_shadow)?
         .integer("overflow_hits", stats.overflow_hits)?
         .integer("bursts", wide(stats.grants))?
         .integer("log_entries", wide(stats.log_entries))?
@@ -325,7 +341,31 @@ impl fmt::Display for Shape<'_> {
             let align = if shape.align == governance::limit::Align::Clock { " by the clock" } else { "" };
             return write!(f, "{}{unit} in {}{align}", shape.limit, shape.window);
         }
+        if let Some(shape) = self.0.algorithm.concurrency() {
+            return write!(f, "{} in flight, lease {}", shape.limit, shape.lease);
+        }
         f.write_str("-")
+    }
+}
+
+/// How many requests a limit has refused, or would have in force.
+fn refused(spec: &LimitSpec, stats: &LimitStats) -> u64 {
+    match spec.mode {
+        LimitMode::Enforce => stats.denied,
+        LimitMode::Shadow => stats.would_deny,
+    }
+}
+
+/// What a limit has refused, or would have in force.
+struct Denied<'a>(&'a LimitSpec, &'a LimitStats);
+
+impl fmt::Display for Denied<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = Grouped(refused(self.0, self.1));
+        match self.0.mode {
+            LimitMode::Enforce => count.fmt(f),
+            LimitMode::Shadow => write!(f, "{count} would be"),
+        }
     }
 }
 
@@ -336,19 +376,21 @@ impl fmt::Display for Described<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let algorithm = &self.0.algorithm;
         f.write_str(algorithm.word())?;
-        if algorithm.capacity().is_some() { write!(f, " {}", Shape(self.0)) } else { Ok(()) }
+        if algorithm.capacity().is_some() {
+            write!(f, " {}", Shape(self.0))?;
+        }
+        f.write_str(if self.0.mode == LimitMode::Shadow { " (shadow)" } else { "" })
     }
 }
 
-/// What a limit allows, and that it is disabled if it is.
+/// What a limit allows, and that it is disabled or in shadow mode if it is.
 struct ShapeAndState<'a>(&'a LimitSpec);
 
 impl fmt::Display for ShapeAndState<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.state {
-            LimitState::Enabled => Shape(self.0).fmt(f),
-            LimitState::Disabled => write!(f, "{} disabled", Shape(self.0)),
-        }
+        Shape(self.0).fmt(f)?;
+        f.write_str(if self.0.mode == LimitMode::Shadow { " shadow" } else { "" })?;
+        f.write_str(if self.0.state == LimitState::Disabled { " disabled" } else { "" })
     }
 }
 

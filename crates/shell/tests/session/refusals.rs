@@ -73,7 +73,7 @@ fn numbers_out_of_range_are_refused_wherever_they_stand() {
         ("rate", "1/0s", "rate: 0 is not allowed"),
         ("rate", "-1/s", "rate: expected COUNT/DURATION"),
         ("rate", "0.5/s", "rate: expected COUNT/DURATION"),
-        ("mode", "shadow", "mode: shadow mode is not available; expected enforce"),
+        ("mode", "quiet", "mode=quiet"),
     ] {
         refuses(&mut desk, &format!("ratelimit set service:web {field}={value}"), why);
         let other = if field == "capacity" { "rate=1/1h" } else { "capacity=10" };

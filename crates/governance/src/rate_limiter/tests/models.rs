@@ -1,13 +1,14 @@
 //! Each algorithm against its naive model, step by step: requests and looks, clocks that go on, stand and go back,
-//! refunds, drains, resets, grants of extra capacity, and changes of the limit while it works.
+//! charges that are settled later, refunds, drains, resets, grants of extra capacity, and changes of the limit while it
+//! works.
 
-use super::naive::{Charges, Counting, Counts, Level, Model, Time};
+use super::naive::{Charges, Counting, Counts, Held, Level, Model, Time};
 use super::support::{SECRET, governor, key, name, spec};
 use crate::decision::{Decision, LimitStanding, Reason, Verdict, Wait};
 use crate::governor::Governor;
 use crate::limit::{Align, BucketShape, RateLimitAlgorithm, WindowShape};
-use crate::rate_limiter::LimitId;
-use crate::request::Request;
+use crate::rate_limiter::{Access, LimitHold, LimitId, Settled};
+use crate::request::{Request, Subject};
 use crate::scope::{KeyName, Kind};
 use crate::time::{Instant, Nanos, Now, WallTime};
 use crate::units::Rate;
@@ -23,18 +24,29 @@ struct Bench {
     /// What is passed in, which may go back, and the latest that was.
     now: Now,
     latest: Now,
+    /// What is to be settled, as the limiter and as the model know it.
+    held: Vec<(LimitHold, Held)>,
 }
 
 #[derive(Clone, Debug)]
 enum Step<Shape> {
-    Advance { instant: u64, wall: u64 },
+    Advance {
+        instant: u64,
+        wall: u64,
+    },
     GoBack(u64),
     Admit(u64),
     Peek(u64),
+    Hold(u64),
+    /// One of those that are open, whichever it is, with what it has taken in the end.
+    Settle(usize, u64),
     Refund(u64),
     Drain,
     Reset,
-    Grant { extra: u64, length: u64 },
+    Grant {
+        extra: u64,
+        length: u64,
+    },
     Update(Shape),
 }
 
@@ -45,7 +57,7 @@ impl Bench {
         let id = governor.limits.add(&spec(scope, algorithm)).unwrap();
         // A key with no bucket cannot be drained or refunded.
         governor.admit(Now::default(), &request(0));
-        Self { governor, id, wildcard, now: Now::default(), latest: Now::default() }
+        Self { governor, id, wildcard, now: Now::default(), latest: Now::default(), held: Vec::new() }
     }
 
     fn key(&self) -> Option<KeyName<'static>> {
@@ -102,6 +114,17 @@ impl Bench {
                 let decision = self.governor.peek(now, &request(cost));
                 self.compare(model, cost, &decision);
             }
+            Step::Hold(cost) => self.hold(model, cost),
+            Step::Settle(place, actual) => {
+                if let Some(place) = place.checked_rem(self.held.len()) {
+                    let (hold, held) = self.held.swap_remove(place);
+                    let settled = self.governor.limits.settle(now, &hold, actual);
+                    assert_eq!(settled, model.settle_held(held, actual), "{hold:?} {actual}: {model:?}");
+                    // A hold of a limit that was never there, such as one that is forgotten, does nothing.
+                    let nothing = self.governor.limits.settle(now, &LimitHold::EMPTY, actual);
+                    assert_eq!(nothing, Settled::Stale);
+                }
+            }
             Step::Refund(amount) => {
                 let left = self.governor.limits.refund(now, id, key, amount).unwrap();
                 model.give_back(amount);
@@ -123,6 +146,22 @@ impl Bench {
         }
         let standing = self.governor.limits.standing_of(now, id, key).unwrap();
         self.compare_standing(model, &standing);
+    }
+
+    fn hold<M: Model>(&mut self, model: &mut M, cost: u64) {
+        let (request, mut holds) = (request(cost), Vec::new());
+        let subject = Subject { request: &request, group: None };
+        let limits = &mut self.governor.limits;
+        let Ok(clearance) = limits.check(self.now, &subject, Access::Charge) else {
+            return assert!(!model.fits(cost), "cost {cost} at {:?}: {model:?}", self.latest);
+        };
+        assert!(model.fits(cost), "cost {cost} at {:?}: {model:?}", self.latest);
+        assert!(!clearance.needs_ticket());
+        assert_eq!(clearance.holds(), 1);
+        limits.charge_held(&subject, clearance, &mut |hold| holds.push(hold));
+        let [hold] = holds[..] else { panic!("one limit, one hold") };
+        assert_eq!((hold.reserved(), hold.lease()), (cost, None));
+        self.held.push((hold, model.hold(cost)));
     }
 
     fn compare<M: Model>(&self, model: &M, cost: u64, decision: &Decision) {
@@ -177,6 +216,9 @@ fn steps<Shape: Clone + std::fmt::Debug + 'static>(
         1 => (0..60u64).prop_map(Step::GoBack),
         10 => (0..14u64).prop_map(Step::Admit),
         3 => (0..20u64).prop_map(Step::Peek),
+        4 => (0..14u64).prop_map(Step::Hold),
+        5 => (any::<usize>(), 0..30u64).prop_map(|(place, actual)| Step::Settle(place, actual)),
+        1 => any::<usize>().prop_map(|place| Step::Settle(place, u64::MAX)),
         1 => Just(Step::Admit(u64::MAX)),
         1 => (0..10u64).prop_map(Step::Refund),
         1 => Just(Step::Drain),
@@ -335,6 +377,8 @@ proptest! {
             bench.step(&mut model, step, |_, _, ()| ());
             bench.step(&mut model, Step::<()>::Admit(cost >> cost_bits), |_, _, ()| ());
             bench.step(&mut model, Step::<()>::Admit(shape.capacity), |_, _, ()| ());
+            bench.step(&mut model, Step::<()>::Hold(cost >> cost_bits), |_, _, ()| ());
+            bench.step(&mut model, Step::<()>::Settle(0, cost), |_, _, ()| ());
         }
     }
 }

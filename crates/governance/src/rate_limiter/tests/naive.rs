@@ -4,6 +4,7 @@
 //! trying: the time that the limiter names must work, and a nanosecond less must not.
 
 use crate::limit::{BucketShape, WindowShape};
+use crate::rate_limiter::Settled;
 use crate::time::Now;
 use num_bigint::BigUint;
 use std::collections::BTreeMap;
@@ -27,6 +28,17 @@ impl From<Now> for Time {
     }
 }
 
+/// Where a charge lies that is settled later.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    reserved: u64,
+    at: u128,
+    /// The number of its window, and of the windows that it is one of.
+    window: (u64, i128),
+    /// The number of its charge; none if it was nothing.
+    charge: Option<usize>,
+}
+
 /// One bucket, looked at in the order of time.
 pub(super) trait Model: Clone + std::fmt::Debug {
     fn settle(&mut self, time: Time);
@@ -36,6 +48,10 @@ pub(super) trait Model: Clone + std::fmt::Debug {
     fn fits(&self, cost: u64) -> bool;
     /// Takes a cost that fits.
     fn take(&mut self, cost: u64);
+    /// Takes a cost that fits, and may be nothing, to be settled later.
+    fn hold(&mut self, cost: u64) -> Held;
+    /// Makes what was taken what it should have been; more than twice the capacity is never used.
+    fn settle_held(&mut self, held: Held, actual: u64) -> Settled;
     fn give_back(&mut self, amount: u64);
     fn drain(&mut self);
     /// Forgets what was used.
@@ -139,11 +155,26 @@ impl Model for Level {
     }
 
     fn fits(&self, cost: u64) -> bool {
-        cost <= self.capacity() && &self.used + self.of_units(cost) <= self.of_units(self.capacity())
+        cost == 0 || &self.used + self.of_units(cost) <= self.of_units(self.capacity())
     }
 
     fn take(&mut self, cost: u64) {
         self.used += self.of_units(cost);
+    }
+
+    fn hold(&mut self, cost: u64) -> Held {
+        self.take(cost);
+        Held { reserved: cost, at: self.at, window: (0, 0), charge: None }
+    }
+
+    fn settle_held(&mut self, held: Held, actual: u64) -> Settled {
+        if actual < held.reserved {
+            self.give_back(held.reserved - actual);
+        } else {
+            let most = self.used.clone().max(self.of_units(self.capacity()) * 2u32);
+            self.used = (&self.used + self.of_units(actual - held.reserved)).min(most);
+        }
+        Settled::Adjusted
     }
 
     fn give_back(&mut self, amount: u64) {
@@ -183,6 +214,8 @@ pub(super) struct Counts {
     pub(super) shape: WindowShape,
     phase: u64,
     counts: BTreeMap<i128, u64>,
+    /// How often other windows have taken the place of these.
+    series: u64,
     time: Time,
     grant: Grant,
 }
@@ -191,7 +224,7 @@ impl Counts {
     /// `phase` is where windows begin, within one window.
     pub(super) fn new(counting: Counting, shape: WindowShape, phase: u64) -> Self {
         let time = Time { instant: 0, wall: 0 };
-        Self { counting, shape, phase, counts: BTreeMap::new(), time, grant: Grant::default() }
+        Self { counting, shape, phase, counts: BTreeMap::new(), series: 0, time, grant: Grant::default() }
     }
 
     /// Takes another shape. Windows of another length begin with what is used, rounded up.
@@ -201,6 +234,7 @@ impl Counts {
             (self.shape, self.phase) = (shape, phase);
             self.counts.clear();
             self.counts.insert(self.window(), u64::try_from(used).unwrap());
+            self.series += 1;
         }
         self.shape = shape;
     }
@@ -251,6 +285,36 @@ impl Model for Counts {
         *self.counts.entry(self.window()).or_default() += cost;
     }
 
+    fn hold(&mut self, cost: u64) -> Held {
+        self.take(cost);
+        let window = (self.series, self.window());
+        Held { reserved: cost, at: self.time.instant, window, charge: None }
+    }
+
+    /// Unit by unit, as long as the window in which it was charged still counts.
+    fn settle_held(&mut self, held: Held, actual: u64) -> Settled {
+        let (series, window) = held.window;
+        let age = self.window() - window;
+        if series != self.series {
+            return Settled::Stale;
+        }
+        if age > i128::from(self.counting == Counting::Sliding) {
+            return Settled::Passed;
+        }
+        let count = self.count(window).saturating_sub(held.reserved.saturating_sub(actual));
+        self.counts.insert(window, count);
+        let most = u128::from(self.capacity()) * 2 * u128::from(self.shape.window.0);
+        for _ in held.reserved..actual {
+            let before = self.counts.clone();
+            *self.counts.entry(window).or_default() += 1;
+            if self.weighted() > most {
+                self.counts = before;
+                break;
+            }
+        }
+        Settled::Adjusted
+    }
+
     fn give_back(&mut self, amount: u64) {
         let mut left = amount;
         for window in [self.window(), self.window() - 1] {
@@ -283,18 +347,32 @@ impl Model for Counts {
 #[derive(Clone, Debug)]
 pub(super) struct Charges {
     pub(super) shape: WindowShape,
-    charges: Vec<(u128, u64)>,
+    /// Time, amount and number of each; there is one for a time.
+    charges: Vec<(u128, u64, usize)>,
+    numbers: usize,
     now: u128,
     grant: Grant,
 }
 
 impl Charges {
     pub(super) fn new(shape: WindowShape) -> Self {
-        Self { shape, charges: Vec::new(), now: 0, grant: Grant::default() }
+        Self { shape, charges: Vec::new(), numbers: 0, now: 0, grant: Grant::default() }
     }
 
     fn sum(&self) -> u64 {
-        self.charges.iter().map(|&(_, amount)| amount).sum()
+        self.charges.iter().map(|&(_, amount, _)| amount).sum()
+    }
+
+    /// Notes a charge at a time, or that of the last one if that is later. Returns its number.
+    fn note(&mut self, at: u128, cost: u64) -> usize {
+        let at = self.charges.last().map_or(at, |last| last.0.max(at));
+        if self.charges.last().is_none_or(|last| last.0 != at) {
+            self.numbers += 1;
+            self.charges.push((at, 0, self.numbers));
+        }
+        let last = self.charges.last_mut().unwrap();
+        last.1 += cost;
+        last.2
     }
 }
 
@@ -302,7 +380,7 @@ impl Model for Charges {
     fn settle(&mut self, time: Time) {
         self.now = time.instant;
         let window = u128::from(self.shape.window.0);
-        self.charges.retain(|&(at, _)| at + window > time.instant);
+        self.charges.retain(|&(at, ..)| at + window > time.instant);
     }
 
     fn capacity(&self) -> u64 {
@@ -314,13 +392,40 @@ impl Model for Charges {
     }
 
     fn take(&mut self, cost: u64) {
-        self.charges.push((self.now, cost));
+        if cost > 0 {
+            self.note(self.now, cost);
+        }
+    }
+
+    fn hold(&mut self, cost: u64) -> Held {
+        let charge = (cost > 0).then(|| self.note(self.now, cost));
+        Held { reserved: cost, at: self.now, window: (0, 0), charge }
+    }
+
+    fn settle_held(&mut self, held: Held, actual: u64) -> Settled {
+        let most = u128::from(self.capacity()) * 2;
+        let left = u64::try_from(most.saturating_sub(self.sum().into())).unwrap();
+        let more = actual.saturating_sub(held.reserved).min(left);
+        match self.charges.iter_mut().find(|charge| Some(charge.2) == held.charge) {
+            Some(charge) => {
+                charge.1 = charge.1.saturating_sub(held.reserved.saturating_sub(actual)) + more;
+                Settled::Adjusted
+            }
+            // It has left before its time, or it was nothing.
+            None if actual >= held.reserved && held.at + u128::from(self.shape.window.0) > self.now => {
+                if more > 0 {
+                    self.note(held.at, more);
+                }
+                Settled::Adjusted
+            }
+            None => Settled::Passed,
+        }
     }
 
     /// What was charged first is given back first.
     fn give_back(&mut self, amount: u64) {
         let mut left = amount;
-        for (_, charged) in &mut self.charges {
+        for (_, charged, _) in &mut self.charges {
             let back = left.min(*charged);
             *charged -= back;
             left -= back;
