@@ -1,7 +1,11 @@
-//! What is configured: limits, routes and identity, checked together and applied at once.
+//! What is configured: limits, quotas, prices, budgets, tenants, routes and identity, checked together and applied at
+//! once.
 
+use crate::cost::{BillingSchedule, BudgetSpec, CostError, CostModel, MODELS_MAX, SCHEDULES_MAX, TenantSpec};
 use crate::field::Quoted;
 use crate::limit::LimitSpec;
+use crate::money::Currency;
+use crate::quota::{ALLOCATIONS_MAX, QuotaError, QuotaSpec, each_misfit};
 use crate::rate_limiter::{LIMITS_MAX, LimitClass, LimitError, check_fit};
 use crate::routes::Routes;
 use crate::scope::{NAME_BYTES_MAX, NameRef, ScopeError};
@@ -9,6 +13,8 @@ use crate::text::Text;
 use core::fmt;
 use core::net::IpAddr;
 
+/// How many tenants can be declared.
+pub const DECLARED_TENANTS_MAX: usize = 512;
 /// How many headers can name the actor.
 pub const ACTOR_HEADERS_MAX: usize = 8;
 /// The longest chain of proxies that can be trusted.
@@ -152,11 +158,40 @@ impl fmt::Display for Identity {
     }
 }
 
+/// A list of fixed capacity. All-zero when empty.
+#[derive(Debug)]
+struct List<T, const N: usize> {
+    items: [T; N],
+    length: usize,
+}
+
+impl<T: Copy, const N: usize> List<T, N> {
+    const fn new(empty: T) -> Self {
+        Self { items: [empty; N], length: 0 }
+    }
+
+    fn as_slice(&self) -> &[T] {
+        &self.items[..self.length]
+    }
+
+    /// Adds an item, if there is room.
+    fn push(&mut self, item: T) -> Option<()> {
+        *self.items.get_mut(self.length)? = item;
+        self.length += 1;
+        Some(())
+    }
+}
+
 /// A whole configuration, collected and checked before any of it takes effect. All-zero when empty.
 #[derive(Debug)]
 pub struct Config {
-    limits: [LimitSpec; LIMITS_MAX],
-    length: usize,
+    limits: List<LimitSpec, LIMITS_MAX>,
+    quotas: List<QuotaSpec, ALLOCATIONS_MAX>,
+    budgets: List<QuotaSpec, ALLOCATIONS_MAX>,
+    models: List<CostModel, MODELS_MAX>,
+    tenants: List<TenantSpec, DECLARED_TENANTS_MAX>,
+    schedules: List<BillingSchedule, SCHEDULES_MAX>,
+    currency: Currency,
     /// From paths to groups.
     pub routes: Routes,
     /// Who is asking.
@@ -174,8 +209,13 @@ impl Config {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            limits: [LimitSpec::EMPTY; LIMITS_MAX],
-            length: 0,
+            limits: List::new(LimitSpec::EMPTY),
+            quotas: List::new(QuotaSpec::EMPTY),
+            budgets: List::new(QuotaSpec::EMPTY),
+            models: List::new(CostModel::EMPTY),
+            tenants: List::new(TenantSpec::EMPTY),
+            schedules: List::new(BillingSchedule::EMPTY),
+            currency: Currency::NONE,
             routes: Routes::new(),
             identity: Identity {
                 actor_headers: [Text::EMPTY; ACTOR_HEADERS_MAX],
@@ -187,7 +227,13 @@ impl Config {
 
     /// Forgets everything, in place.
     pub fn clear(&mut self) {
-        self.length = 0;
+        self.limits.length = 0;
+        self.quotas.length = 0;
+        self.budgets.length = 0;
+        self.models.length = 0;
+        self.tenants.length = 0;
+        self.schedules.length = 0;
+        self.currency = Currency::NONE;
         self.routes.clear();
         self.identity = Identity::default();
     }
@@ -195,7 +241,43 @@ impl Config {
     /// The limits, in the order of the file.
     #[must_use]
     pub fn limits(&self) -> &[LimitSpec] {
-        &self.limits[..self.length]
+        self.limits.as_slice()
+    }
+
+    /// The quotas, in the order of the file.
+    #[must_use]
+    pub fn quotas(&self) -> &[QuotaSpec] {
+        self.quotas.as_slice()
+    }
+
+    /// The budgets as quotas of nano-units, in the order of the file.
+    #[must_use]
+    pub fn budgets(&self) -> &[QuotaSpec] {
+        self.budgets.as_slice()
+    }
+
+    /// The prices of services, in the order of the file.
+    #[must_use]
+    pub fn models(&self) -> &[CostModel] {
+        self.models.as_slice()
+    }
+
+    /// The tenants, in the order of the file.
+    #[must_use]
+    pub fn tenants(&self) -> &[TenantSpec] {
+        self.tenants.as_slice()
+    }
+
+    /// The billing schedules, in the order of the file.
+    #[must_use]
+    pub fn schedules(&self) -> &[BillingSchedule] {
+        self.schedules.as_slice()
+    }
+
+    /// The currency of all prices and budgets; none if there are none.
+    #[must_use]
+    pub const fn currency(&self) -> Currency {
+        self.currency
     }
 
     /// Adds a limit, if it goes with those there are.
@@ -205,12 +287,100 @@ impl Config {
     pub fn add_limit(&mut self, spec: &LimitSpec) -> Result<(), LimitError> {
         check_fit(spec, self.limits().iter())?;
         let class = LimitClass::of(spec.scope.kind);
-        let place = self.limits.get_mut(self.length).ok_or(LimitError::Full { class })?;
-        *place = *spec;
-        self.length += 1;
-        Ok(())
+        self.limits.push(*spec).ok_or(LimitError::Full { class })
+    }
+
+    /// Adds a quota. Whether it goes with the others, [`Config::each_misfit_quota`] tells when all are there.
+    ///
+    /// # Errors
+    /// [`QuotaError::Full`].
+    pub fn add_quota(&mut self, spec: &QuotaSpec) -> Result<(), QuotaError> {
+        self.quotas.push(*spec).ok_or(QuotaError::Full)
+    }
+
+    /// Adds a budget. Whether it goes with the others, [`Config::each_misfit_budget`] tells when all are there.
+    ///
+    /// # Errors
+    /// [`BudgetError::Quota`] if no more fit, or [`BudgetError::Cost`] if it is in another currency.
+    pub fn add_budget(&mut self, spec: &BudgetSpec) -> Result<(), BudgetError> {
+        self.take_currency(spec.currency).map_err(BudgetError::Cost)?;
+        self.budgets.push(spec.quota).ok_or(BudgetError::Quota(QuotaError::Full))
+    }
+
+    /// Adds the prices of a service.
+    ///
+    /// # Errors
+    /// [`CostError::Model`], [`CostError::Duplicate`], [`CostError::Currency`] or [`CostError::ModelsFull`].
+    pub fn add_model(&mut self, model: &CostModel) -> Result<(), CostError> {
+        model.check().map_err(CostError::Model)?;
+        if self.models().iter().any(|other| other.service == model.service) {
+            return Err(CostError::Duplicate { name: model.service });
+        }
+        self.take_currency(model.currency())?;
+        self.models.push(*model).ok_or(CostError::ModelsFull)
+    }
+
+    /// Adds a tenant.
+    ///
+    /// # Errors
+    /// [`CostError::Duplicate`] or [`CostError::TenantsFull`].
+    pub fn add_tenant(&mut self, tenant: &TenantSpec) -> Result<(), CostError> {
+        if self.tenants().iter().any(|other| other.name == tenant.name) {
+            return Err(CostError::Duplicate { name: tenant.name });
+        }
+        self.tenants.push(*tenant).ok_or(CostError::TenantsFull { capacity: DECLARED_TENANTS_MAX })
+    }
+
+    /// Adds a billing schedule.
+    ///
+    /// # Errors
+    /// [`CostError::Duplicate`] or [`CostError::SchedulesFull`].
+    pub fn add_schedule(&mut self, billing: &BillingSchedule) -> Result<(), CostError> {
+        if self.schedules().iter().any(|other| other.tenant == billing.tenant) {
+            return Err(CostError::Duplicate { name: billing.tenant });
+        }
+        self.schedules.push(*billing).ok_or(CostError::SchedulesFull)
+    }
+
+    /// Calls `each` with the place of every quota that does not go with the others, and why.
+    pub fn each_misfit_quota(&self, each: impl FnMut(usize, QuotaError)) {
+        each_misfit(self.quotas(), each);
+    }
+
+    /// Calls `each` with the place of every budget that does not go with the others, and why.
+    pub fn each_misfit_budget(&self, each: impl FnMut(usize, QuotaError)) {
+        each_misfit(self.budgets(), each);
+    }
+
+    /// All money of a configuration is in the currency that comes first.
+    fn take_currency(&mut self, found: Currency) -> Result<(), CostError> {
+        let books = self.currency;
+        if books.is_none() {
+            self.currency = found;
+        }
+        if books.is_none() || books == found { Ok(()) } else { Err(CostError::Currency { books, found }) }
     }
 }
+
+/// Why a budget was not added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BudgetError {
+    /// It does not go with the other budgets.
+    Quota(QuotaError),
+    /// It is in another currency than the prices.
+    Cost(CostError),
+}
+
+impl fmt::Display for BudgetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Quota(error) => error.fmt(f),
+            Self::Cost(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for BudgetError {}
 
 #[cfg(test)]
 mod tests {

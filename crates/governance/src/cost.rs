@@ -17,6 +17,7 @@
 //! [`NOBODY`]. A service without a price is counted and costs nothing.
 
 mod billing;
+mod budget;
 
 mod charge;
 mod configure;
@@ -33,6 +34,7 @@ mod tests;
 
 pub use billing::{BillingEntry, InvoiceLine, LINES_PER_INVOICE_MAX, LineKind, Reason as LineReason};
 
+pub use budget::{BUDGET_FIELDS, BudgetDraft, BudgetSpec};
 pub use error::CostError;
 pub use events::{EventOutcome, UsageEvent};
 pub use model::{ANY_SERVICE, CostMetric, CostModel, MODEL_FIELDS, MULTIPLIERS_MAX, ModelDraft, Multipliers};

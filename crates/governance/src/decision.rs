@@ -1,6 +1,9 @@
 //! What is answered: a decision that explains itself.
 
+use crate::money::NanoUnits;
+use crate::quota::QuotaStanding;
 use crate::rate_limiter::LimitId;
+use crate::tickets::Ticket;
 use crate::time::Nanos;
 use core::fmt;
 
@@ -106,11 +109,34 @@ pub struct Decision {
     /// The limit that speaks for the decision: for a refusal the one with the longest wait, else the one with
     /// the least room left.
     pub limit: Option<LimitStanding>,
+    /// The quota that speaks for the decision, in the same way.
+    pub quota: Option<QuotaStanding>,
+    /// The budget that speaks for the decision, in the same way.
+    pub budget: Option<QuotaStanding>,
+    /// What was charged or reserved for it, where the service has a price.
+    pub price: Option<NanoUnits>,
+    /// The name by which its outcome is to be told, where one is awaited.
+    pub ticket: Option<Ticket>,
     /// How long the refused request has to wait; none if it is not refused.
     pub retry: Option<Wait>,
 }
 
 impl Decision {
+    /// A decision for which nothing speaks.
+    #[must_use]
+    pub const fn plain(verdict: Verdict, reason: Reason) -> Self {
+        Self {
+            verdict,
+            reason,
+            limit: None,
+            quota: None,
+            budget: None,
+            price: None,
+            ticket: None,
+            retry: None,
+        }
+    }
+
     /// Whether the request may go on, now or later.
     #[must_use]
     pub const fn is_allowed(&self) -> bool {

@@ -1,16 +1,25 @@
 //! One way through for every request: the stages in their order, the decision, the counters.
 //!
-//! A stage is checked before anything is taken, and every stage is taken from only when all have agreed. Today there
-//! is one, the rate limits; another one adds its check to `Governor::decide` between theirs and the charge.
+//! The stages are limits, quotas, the price, budgets. Each is checked before anything is taken, and each is taken from
+//! only when all have agreed. What a request will really take may be told later: then every stage hands out *holds*,
+//! a [`Ticket`](crate::tickets::Ticket) keeps them, and [`Governor::complete`] settles all of them at once.
+
+mod stages;
 
 use crate::config::{Config, Identity};
+use crate::cost::{BudgetSpec, CostCollector, CostError, CostHold};
 use crate::decision::{Decision, Reason, Verdict};
-use crate::rate_limiter::{Access, LimitError, RateLimiter};
-use crate::request::{Request, Subject};
+use crate::field::Quoted;
+use crate::outcome::{CompleteError, Completion, Disposition, Outcome};
+use crate::quota::{QuotaError, QuotaHold, QuotaManager};
+use crate::rate_limiter::{Access, LimitError, LimitHold, RateLimiter};
+use crate::request::{Request, Settlement, Subject, Usage};
 use crate::routes::{EXEMPT_GROUP, Routes};
 use crate::scope::HashSecret;
-use crate::time::{Nanos, Now};
+use crate::tickets::{Ending, Ticket, TicketStats, Tickets};
+use crate::time::{Instant, Nanos, Now};
 use core::fmt;
+use stages::{Stages, allowed, verdict_of};
 
 /// What was decided, by verdict and by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,28 +56,86 @@ impl DecisionCounters {
     }
 }
 
-/// The whole engine over `KEYS` keyed buckets and `LOG` entries of exact windows. All-zero when empty.
+/// Why a configuration could not be put in force. Nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigureError {
+    /// Limits do not go together, or beside what is there.
+    Limits(LimitError),
+    /// Quotas or budgets do not go together.
+    Quotas(QuotaError),
+    /// Prices, tenants or schedules do not go together, or beside what is there.
+    Costs(CostError),
+}
+
+impl fmt::Display for ConfigureError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Limits(error) => error.fmt(f),
+            Self::Quotas(error) => error.fmt(f),
+            Self::Costs(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for ConfigureError {}
+
+/// How long the outcome of a request that reserved nothing is waited for.
+pub const OUTCOME_EXPIRES_IN: Nanos = Nanos::from_seconds(3600);
+
+/// What a stage has set aside for a request.
+#[derive(Clone, Copy, Debug)]
+enum Hold {
+    Limit(LimitHold),
+    Quota(QuotaHold),
+    Budget(QuotaHold),
+    Cost(CostHold),
+}
+
+/// What is kept of a request until its outcome is known.
+#[derive(Clone, Copy, Debug)]
+struct Memo {
+    usage: Usage,
+    /// Whether the amounts are reserved, or charged already.
+    reserves: bool,
+}
+
+/// The whole engine over `KEYS` keyed buckets, `LOG` entries of exact windows, and books for `TENANTS` tenants. All-zero
+/// when empty.
 #[derive(Debug)]
-pub struct Governor<const KEYS: usize, const LOG: usize> {
+pub struct Governor<const KEYS: usize, const LOG: usize, const TENANTS: usize = 16> {
     /// The rate limits.
     pub limits: RateLimiter<KEYS, LOG>,
+    /// The quotas.
+    pub quotas: QuotaManager<TENANTS>,
+    /// The budgets: quotas on what requests cost, in nano-units.
+    pub budgets: QuotaManager<TENANTS>,
+    /// Prices, accounts and invoices.
+    pub costs: CostCollector<TENANTS>,
+    tickets: Tickets<Hold, Memo, TENANTS>,
     routes: Routes,
     identity: Identity,
     counters: DecisionCounters,
 }
 
-impl<const KEYS: usize, const LOG: usize> Default for Governor<KEYS, LOG> {
+impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Default for Governor<KEYS, LOG, TENANTS> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<const KEYS: usize, const LOG: usize> Governor<KEYS, LOG> {
+impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, LOG, TENANTS> {
     /// A governor that allows everything.
     #[must_use]
     pub const fn new() -> Self {
         Self {
             limits: RateLimiter::new(),
+            quotas: QuotaManager::new(),
+            budgets: QuotaManager::new(),
+            costs: CostCollector::new(),
+            tickets: Tickets::new(
+                Hold::Limit(LimitHold::EMPTY),
+                Memo { usage: Usage::ZERO, reserves: false },
+            ),
             routes: Routes::new(),
             identity: Config::new().identity,
             counters: DecisionCounters {
@@ -84,33 +151,61 @@ impl<const KEYS: usize, const LOG: usize> Governor<KEYS, LOG> {
     /// Forgets everything, in place, and takes a secret for hashing keys.
     pub fn reset(&mut self, secret: HashSecret) {
         self.limits.reset(secret);
+        self.quotas.reset(secret);
+        self.budgets.reset(secret);
+        self.costs.reset(secret);
+        self.tickets.clear();
         self.routes.clear();
         self.identity = Identity::default();
         self.counters = DecisionCounters::default();
     }
 
-    /// Takes a configuration as a whole. Limits that did not change keep their buckets and counters.
+    /// Hashes under another secret from now on, which comes before anything is configured.
+    ///
+    /// # Panics
+    /// If anything is configured already.
+    pub fn set_secret(&mut self, secret: HashSecret) {
+        self.limits.set_secret(secret);
+        self.quotas.set_secret(secret);
+        self.budgets.set_secret(secret);
+        self.costs.set_secret(secret);
+    }
+
+    /// Takes a configuration as a whole. Limits, quotas and budgets that did not change keep what they have counted.
     ///
     /// # Errors
-    /// None that a [`Config`] has let pass.
-    pub fn configure(&mut self, now: Now, config: &Config) -> Result<(), LimitError> {
-        self.limits.configure(now, config.limits())?;
+    /// [`ConfigureError`]: what a [`Config`] has let pass can still not fit beside what is there. Nothing was changed.
+    pub fn configure(&mut self, now: Now, config: &Config) -> Result<(), ConfigureError> {
+        self.costs
+            .check_configuration(config.currency(), config.models(), config.tenants(), config.schedules())
+            .map_err(ConfigureError::Costs)?;
+        self.limits.configure(now, config.limits()).map_err(ConfigureError::Limits)?;
+        // What comes now has been checked by the configuration, each part by itself and together.
+        self.quotas.configure(now, config.quotas()).map_err(ConfigureError::Quotas)?;
+        self.budgets.configure(now, config.budgets()).map_err(ConfigureError::Quotas)?;
+        self.costs
+            .configure(now, config.currency(), config.models(), config.tenants(), config.schedules())
+            .map_err(ConfigureError::Costs)?;
         self.routes.copy_from(&config.routes);
         self.identity = config.identity;
         Ok(())
     }
 
-    /// Takes the limits, routes and identity of `other`, with empty buckets and counters.
+    /// Takes the configuration of `other`, with empty buckets, counters and books.
     ///
     /// # Errors
     /// None, since what `other` holds fits.
-    pub fn configure_like<const K: usize, const L: usize>(
+    pub fn configure_like<const K: usize, const L: usize, const T: usize>(
         &mut self,
-        other: &Governor<K, L>,
-    ) -> Result<(), LimitError> {
+        other: &Governor<K, L, T>,
+    ) -> Result<(), ConfigureError> {
         for (_, spec) in other.limits.limits() {
-            self.limits.add(spec)?;
+            self.limits.add(spec).map_err(ConfigureError::Limits)?;
         }
+        for (own, others) in [(&mut self.quotas, &other.quotas), (&mut self.budgets, &other.budgets)] {
+            own.configure_like(others).map_err(ConfigureError::Quotas)?;
+        }
+        self.costs.configure_like(&other.costs).map_err(ConfigureError::Costs)?;
         self.routes.copy_from(&other.routes);
         self.identity = other.identity;
         Ok(())
@@ -118,15 +213,83 @@ impl<const KEYS: usize, const LOG: usize> Governor<KEYS, LOG> {
 
     /// Decides a request, and charges what it takes if it may go on.
     pub fn admit(&mut self, now: Now, request: &Request<'_>) -> Decision {
+        self.expire(now);
         let decision = self.decide(now, request, Access::Charge);
         self.counters.count(&decision);
         decision
     }
 
     /// Says what [`Governor::admit`] would, and neither charges nor counts anything: the limit that would speak is
-    /// shown as it stands before the charge.
+    /// shown as it stands before the charge. No ticket is made.
     pub fn peek(&mut self, now: Now, request: &Request<'_>) -> Decision {
+        self.expire(now);
         self.decide(now, request, Access::Peek)
+    }
+
+    /// Settles everything that a ticket holds, with what the request really took.
+    ///
+    /// # Errors
+    /// [`CompleteError`]; nothing was changed, but that an outcome that is late or repeated is counted.
+    pub fn complete(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        outcome: &Outcome,
+    ) -> Result<Completion, CompleteError> {
+        self.expire(now);
+        let memo = self.tickets.look_up(ticket).map_err(CompleteError::Ticket)?;
+        if outcome.has_amounts() && !memo.reserves {
+            return Err(CompleteError::NothingReserved);
+        }
+        let taken = outcome.actual(&memo.usage)?;
+        let actual = if memo.reserves { taken } else { memo.usage };
+        if let Some(Hold::Cost(hold)) = self.tickets.next_hold(ticket)
+            && self.costs.price_of(now, hold, &actual).is_err()
+        {
+            return Err(CompleteError::PriceOutOfRange);
+        }
+        let mut completion = Completion { reserved: memo.usage, actual, posted: None, settled: 0, stale: 0 };
+        // The price comes first: what it comes to is what the budgets are charged.
+        while let Some(hold) = self.tickets.take_hold(ticket) {
+            let is_settled = self.stages().settle(now, &hold, &actual, Some(outcome), &mut completion.posted);
+            completion.settled += usize::from(is_settled);
+            completion.stale += usize::from(!is_settled);
+        }
+        self.tickets.end(
+            ticket,
+            match outcome.disposition {
+                Disposition::Commit => Ending::Settled,
+                Disposition::Void => Ending::Voided,
+            },
+        );
+        Ok(completion)
+    }
+
+    /// Does what is due: gives back what tickets hold that nobody settled, renews what periods have ended, and issues
+    /// the invoices of those that are over. Decisions do not depend on it, since each does what it needs of this.
+    pub fn tick(&mut self, now: Now) {
+        self.expire(now);
+        self.quotas.tick(now);
+        self.budgets.tick(now);
+        self.costs.tick(now);
+    }
+
+    /// When [`Governor::tick`] has something to give back; none if no ticket is open.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Instant> {
+        self.tickets.next_due()
+    }
+
+    /// The tickets whose outcome is still to come, with what their requests were charged or have reserved, and when
+    /// the first of what they hold is given back; in no particular order.
+    pub fn open_tickets(&self) -> impl Iterator<Item = (Ticket, &Usage, Instant)> + '_ {
+        self.tickets.iter().map(|(ticket, memo, due)| (ticket, &memo.usage, due))
+    }
+
+    /// What has become of tickets.
+    #[must_use]
+    pub const fn ticket_stats(&self) -> TicketStats {
+        self.tickets.stats()
     }
 
     /// What was decided so far.
@@ -156,18 +319,35 @@ impl<const KEYS: usize, const LOG: usize> Governor<KEYS, LOG> {
         if !self.routes.as_slice().is_empty() {
             writeln!(out, "\n[routes]")?;
             for route in self.routes.as_slice() {
-                writeln!(
-                    out,
-                    "{} = {}",
-                    crate::field::Quoted(route.prefix()),
-                    crate::field::Quoted(route.group())
-                )?;
+                writeln!(out, "{} = {}", Quoted(route.prefix()), Quoted(route.group()))?;
             }
         }
-        for (_, spec) in self.limits.limits() {
-            write!(out, "\n{spec}")?;
+        self.limits.limits().try_for_each(|(_, spec)| write!(out, "\n{spec}"))?;
+        self.costs.declared_tenants().try_for_each(|tenant| write!(out, "\n{tenant}"))?;
+        self.quotas.allocations().try_for_each(|(_, spec)| write!(out, "\n{spec}"))?;
+        self.costs.models().try_for_each(|model| write!(out, "\n{model}"))?;
+        let currency = self.costs.currency();
+        self.budgets
+            .allocations()
+            .try_for_each(|(_, quota)| write!(out, "\n{}", BudgetSpec { quota: *quota, currency }))?;
+        self.costs.billing_schedules().iter().try_for_each(|billing| write!(out, "\n{billing}"))
+    }
+
+    /// Gives back what tickets hold that is due. Each hold is given back once, which its request has paid for.
+    #[inline]
+    fn expire(&mut self, now: Now) {
+        if self.tickets.next_due().is_some_and(|due| due <= now.instant) {
+            self.give_back_due(now);
         }
-        Ok(())
+    }
+
+    #[cold]
+    fn give_back_due(&mut self, now: Now) {
+        while let Some((hold, memo)) = self.tickets.take_due(now.instant) {
+            // What was charged stays charged; what was reserved is given back.
+            let actual = if memo.reserves { Usage::ZERO } else { memo.usage };
+            self.stages().settle(now, &hold, &actual, None, &mut None);
+        }
     }
 
     #[inline(always)]
@@ -176,28 +356,33 @@ impl<const KEYS: usize, const LOG: usize> Governor<KEYS, LOG> {
             if request.group.is_none() { request.path.map(|path| self.routes.group_of(path)) } else { None };
         // Only a route exempts: a caller cannot by naming the group.
         if by_path.is_some_and(|group| group.as_str() == EXEMPT_GROUP) {
-            return Decision { verdict: Verdict::Allow, reason: Reason::Exempt, limit: None, retry: None };
+            return Decision::plain(Verdict::Allow, Reason::Exempt);
         }
         let subject = Subject { request, group: request.group.or(by_path) };
-        match self.limits.check(now, &subject, access) {
-            Ok(clearance) => {
-                let verdict = match clearance.delay() {
-                    Nanos::ZERO => Verdict::Allow,
-                    turn => Verdict::Delay(turn),
-                };
-                let limit = match access {
-                    Access::Charge => self.limits.charge(&subject, clearance),
-                    Access::Peek => self.limits.release(clearance),
-                };
-                let reason = if limit.is_some() { Reason::WithinLimits } else { Reason::NoLimit };
-                Decision { verdict, reason, limit, retry: None }
+        let limits = match self.limits.check(now, &subject, access) {
+            Ok(clearance) => clearance,
+            Err(refusal) => {
+                let decision = Decision::plain(Verdict::Deny, refusal.reason);
+                return Decision { limit: Some(refusal.limit), retry: Some(refusal.retry), ..decision };
             }
-            Err(refusal) => Decision {
-                verdict: Verdict::Deny,
-                reason: refusal.reason,
-                limit: Some(refusal.limit),
-                retry: Some(refusal.retry),
-            },
+        };
+        let has_only_limits = self.quotas.is_empty() && self.budgets.is_empty() && !self.costs.has_prices();
+        let is_final = request.settlement == Settlement::Final && !limits.needs_ticket();
+        if has_only_limits && is_final {
+            let verdict = verdict_of(&limits);
+            let limit = match access {
+                Access::Charge => self.limits.charge(&subject, limits),
+                Access::Peek => self.limits.release(limits),
+            };
+            return allowed(verdict, limit, None, None, None);
         }
+        // Not by `stages`: the subject borrows from the routes.
+        let Self { limits: limiter, quotas, budgets, costs, tickets, .. } = self;
+        Stages { limits: limiter, quotas, budgets, costs, tickets }.decide(now, &subject, limits, access)
+    }
+
+    fn stages(&mut self) -> Stages<'_, KEYS, LOG, TENANTS> {
+        let Self { limits, quotas, budgets, costs, tickets, .. } = self;
+        Stages { limits, quotas, budgets, costs, tickets }
     }
 }

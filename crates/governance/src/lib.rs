@@ -15,6 +15,7 @@ pub mod ledger;
 pub mod limit;
 pub mod money;
 pub mod notice;
+pub mod outcome;
 pub mod quota;
 pub mod rate_limiter;
 pub mod request;

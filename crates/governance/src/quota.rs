@@ -58,6 +58,7 @@ use crate::notice::Notices;
 use crate::rate_limiter::Access;
 use crate::request::{Subject, Usage};
 use crate::scope::{HashSecret, KeyHash, Name};
+use crate::text::Text;
 use crate::time::{Instant, Now, WallTime};
 use counter::Counter;
 use decide::Taking;
@@ -337,7 +338,15 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
             serial: 0,
             absent: Counter::FRESH,
             latest: Now { instant: Instant(0), wall: WallTime(0) },
-            notices: Notices::new(),
+            notices: Notices::new(QuotaNotice {
+                quota: Text::EMPTY,
+                key: Name::EMPTY,
+                percent: 0,
+                used: 0,
+                capacity: 0,
+                at: WallTime(0),
+                shadow: 0,
+            }),
             stats: Totals { evicted: 0, overflow_hits: 0, denied: 0, would_deny: 0 },
         }
     }

@@ -196,7 +196,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             evicted_shadow: 0,
             overflow_hits: 0,
             log_full: 0,
-            notices: Notices::new(),
+            notices: Notices::new(NearLimit::EMPTY),
         }
     }
 

@@ -118,15 +118,20 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
     ///
     /// # Errors
     /// [`OutOfRange`] if that cannot be computed in 128 bits.
-    pub fn price_of(&self, hold: &CostHold, usage: &Usage) -> Result<NanoUnits, OutOfRange> {
+    pub fn price_of(&mut self, now: Now, hold: &CostHold, usage: &Usage) -> Result<NanoUnits, OutOfRange> {
+        let now = self.monotonic(now);
+        self.roll(hold.tenant, now);
         let model = &self.models[usize::from(hold.model)];
         let mut after = [Tally::ZERO; CostMetric::COUNT];
         let before = match self.pairs.get(hold.pair).filter(|_| !hold.is_overflow) {
             Some(pair) => &pair.tallies,
             None => &self.overflow[usize::from(hold.model)],
         };
-        let present = advance(model, before, &mut after, usage, hold.multiplier);
-        present.and(self.late_price(hold, usage)).and(present)
+        if self.tenants.get(hold.tenant).is_some_and(|tenant| tenant.period.index == hold.period) {
+            advance(model, before, &mut after, usage, hold.multiplier)
+        } else {
+            self.late_price(hold, usage)
+        }
     }
 
     /// Posts what was really used of what was set aside. It belongs to the period in which it was set aside: if that

@@ -41,6 +41,12 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         Ok(())
     }
 
+    /// Whether anything has a price.
+    #[must_use]
+    pub const fn has_prices(&self) -> bool {
+        self.models_length > 0
+    }
+
     /// The prices, in the order of their definition.
     pub fn models(&self) -> impl Iterator<Item = &CostModel> + '_ {
         self.models[..self.models_length].iter().filter(|model| !model.service.is_empty())
@@ -50,6 +56,19 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
     #[must_use]
     pub const fn currency(&self) -> Currency {
         self.currency
+    }
+
+    /// Keeps the books in a currency from now on, if they are not in another one: [`Currency::NONE`] leaves them as
+    /// they are.
+    ///
+    /// # Errors
+    /// [`CostError::Currency`].
+    pub fn adopt_currency(&mut self, currency: Currency) -> Result<(), CostError> {
+        self.check_currency(currency)?;
+        if !currency.is_none() {
+            self.currency = currency;
+        }
+        Ok(())
     }
 
     /// Declares a tenant, or changes what is declared. One that is not declared gets an account with its first request.
@@ -122,28 +141,13 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
     pub fn configure(
         &mut self,
         now: Now,
+        currency: Currency,
         models: &[CostModel],
         tenants: &[TenantSpec],
         schedules: &[BillingSchedule],
     ) -> Result<(), CostError> {
-        check_models(models)?;
-        if let Some(model) = models.first() {
-            self.check_currency(model.currency())?;
-        }
-        let stays = |service: &str| models.iter().any(|model| model.service.as_str() == service);
-        for slot in 0..self.models_length {
-            let service = self.models[slot].service;
-            if self.model_holds[slot] > 0 && !stays(service.as_str()) {
-                return Err(CostError::InUse { name: service });
-            }
-        }
-        let is_new = |tenant: &&TenantSpec| self.tenant(tenant.name.as_str()).is_err();
-        if self.tenants.len() + tenants.iter().filter(is_new).count() >= TENANTS {
-            return Err(CostError::TenantsFull { capacity: TENANTS - 1 });
-        }
-        if schedules.len() > SCHEDULES_MAX {
-            return Err(CostError::SchedulesFull);
-        }
+        self.check_configuration(currency, models, tenants, schedules)?;
+        self.adopt_currency(currency)?;
         // Nothing of what follows can fail.
         self.configure_models(models);
         self.schedules[..schedules.len()].copy_from_slice(schedules);
@@ -161,6 +165,57 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         Ok(())
     }
 
+    /// Takes the prices, declared tenants and schedules of `other`.
+    ///
+    /// # Errors
+    /// None, since what `other` holds fits.
+    pub(crate) fn configure_like<const T: usize>(
+        &mut self,
+        other: &CostCollector<T>,
+    ) -> Result<(), CostError> {
+        self.adopt_currency(other.currency())?;
+        other.models().try_for_each(|model| self.define_cost_model(model))?;
+        for billing in other.billing_schedules() {
+            self.set_billing_schedule(Now::default(), billing)?;
+        }
+        other.declared_tenants().try_for_each(|tenant| self.declare_tenant(Now::default(), tenant))
+    }
+
+    /// Whether [`CostCollector::configure`] would take these.
+    ///
+    /// # Errors
+    /// As [`CostCollector::configure`].
+    pub(crate) fn check_configuration(
+        &self,
+        currency: Currency,
+        models: &[CostModel],
+        tenants: &[TenantSpec],
+        schedules: &[BillingSchedule],
+    ) -> Result<(), CostError> {
+        check_models(models)?;
+        let is_other = |model: &&CostModel| !currency.is_none() && model.currency() != currency;
+        let found = models.iter().find(is_other).map_or(currency, CostModel::currency);
+        self.check_currency(found)?;
+        if found != currency {
+            return Err(CostError::Currency { books: currency, found });
+        }
+        let stays = |service: &str| models.iter().any(|model| model.service.as_str() == service);
+        for slot in 0..self.models_length {
+            let service = self.models[slot].service;
+            if self.model_holds[slot] > 0 && !stays(service.as_str()) {
+                return Err(CostError::InUse { name: service });
+            }
+        }
+        let is_new = |tenant: &&TenantSpec| self.tenant(tenant.name.as_str()).is_err();
+        if self.tenants.len() + tenants.iter().filter(is_new).count() >= TENANTS {
+            return Err(CostError::TenantsFull { capacity: TENANTS - 1 });
+        }
+        if schedules.len() > SCHEDULES_MAX {
+            return Err(CostError::SchedulesFull);
+        }
+        Ok(())
+    }
+
     fn configure_models(&mut self, models: &[CostModel]) {
         for slot in 0..self.models_length {
             let service = self.models[slot].service;
@@ -173,7 +228,6 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
             let slot = self.model_slot(model.service.as_str()).or_else(|| self.free_model());
             if let Some(slot) = slot {
                 self.put_model(slot, model);
-                self.currency = model.currency();
             }
         }
         self.assign_models();
@@ -183,7 +237,7 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
     fn check_currency(&self, found: Currency) -> Result<(), CostError> {
         let is_empty = self.ledger.totals().is_untouched() && self.models().next().is_none();
         let books = self.currency;
-        if books.is_none() || books == found || is_empty {
+        if books.is_none() || found.is_none() || books == found || is_empty {
             Ok(())
         } else {
             Err(CostError::Currency { books, found })

@@ -151,7 +151,7 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         let period = self.schedule_of(&KeyName::Text(event.tenant).to_name()).period_at(at).index;
         let Some(mut hold) = self.charge_held(quote) else { return Ok(None) };
         hold.period = period;
-        if self.price_of(&hold, &event.usage).is_err() {
+        if self.price_of(now, &hold, &event.usage).is_err() {
             self.void(&hold);
             return Err(CostError::OutOfRange);
         }

@@ -120,6 +120,26 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
         Ok(())
     }
 
+    /// Takes the quotas of `other` beside those that are there, in its order.
+    ///
+    /// # Errors
+    /// The first that does not go with those that are there.
+    pub(crate) fn configure_like<const OTHER: usize>(
+        &mut self,
+        other: &QuotaManager<OTHER>,
+    ) -> Result<(), QuotaError> {
+        // A parent may stand behind its children.
+        for (_, spec) in other.allocations() {
+            let alone = QuotaSpec { parent: None, ..*spec };
+            self.allocate_quota(&alone)?;
+        }
+        for (_, spec) in other.allocations() {
+            let id = self.find(spec.name.as_str()).ok_or(QuotaError::UnknownQuota)?;
+            self.update(Now::default(), id, spec)?;
+        }
+        Ok(())
+    }
+
     /// Whether requests hold of a quota.
     fn has_holds(&self, number: u16) -> bool {
         let mut keyed = self.keys.iter().filter(|(_, keyed)| keyed.quota == number);

@@ -56,6 +56,13 @@ impl LimitHold {
     }
 }
 
+/// Which limits hand out holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    All,
+    InFlight,
+}
+
 /// What has become of a hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
@@ -102,19 +109,46 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         clearance: Clearance,
         each: &mut dyn FnMut(LimitHold),
     ) -> Option<LimitStanding> {
+        self.charge_with_holds(subject, clearance, Holds::All, each)
+    }
+
+    /// Charges every limit that was found by the check, and calls `each` with the holds of those on what is in flight:
+    /// what a request needs whose amounts are final.
+    ///
+    /// # Panics
+    /// If the clearance is outdated.
+    pub fn charge_in_flight(
+        &mut self,
+        subject: &Subject<'_>,
+        clearance: Clearance,
+        each: &mut dyn FnMut(LimitHold),
+    ) -> Option<LimitStanding> {
+        self.charge_with_holds(subject, clearance, Holds::InFlight, each)
+    }
+
+    fn charge_with_holds(
+        &mut self,
+        subject: &Subject<'_>,
+        clearance: Clearance,
+        holds: Holds,
+        each: &mut dyn FnMut(LimitHold),
+    ) -> Option<LimitStanding> {
         self.assert_current(&clearance);
         let now = clearance.now;
         let mut standing = None;
         for index in 0..self.matched {
             let matched = self.matches[index];
             let (judged, is_crossing) = self.take(now, subject, matched);
+            let is_in_flight = judged.terms.algorithm.concurrency().is_some();
             if clearance.speaker == Some(index) {
                 standing = Some(judged.standing(matched));
             }
             if is_crossing {
                 self.give_notice(now, matched.limit, matched.place);
             }
-            if let Some(hold) = self.hold(now, matched, self.cost(subject, matched)) {
+            if (holds == Holds::All || is_in_flight)
+                && let Some(hold) = self.hold(now, matched, self.cost(subject, matched))
+            {
                 each(hold);
             }
         }

@@ -7,7 +7,7 @@ use super::{LimitId, Match, Place, RateLimiter};
 use crate::limit::LimitName;
 use crate::notice::Notices;
 use crate::scope::{KeyHash, Name};
-use crate::time::Now;
+use crate::time::{Instant, Now, WallTime};
 
 /// How many notices of nearly used up limits are kept.
 pub const NEAR_LIMIT_NOTICES: usize = 64;
@@ -27,6 +27,18 @@ pub struct NearLimit {
     pub capacity: u64,
     /// When.
     pub at: Now,
+}
+
+impl NearLimit {
+    /// All-zero.
+    pub(super) const EMPTY: Self = Self {
+        limit: LimitId(0),
+        name: LimitName::EMPTY,
+        key: None,
+        remaining: 0,
+        capacity: 0,
+        at: Now { instant: Instant(0), wall: WallTime(0) },
+    };
 }
 
 impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {

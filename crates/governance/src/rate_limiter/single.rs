@@ -6,8 +6,7 @@ use crate::scope::{KeyHash, KeyName};
 use crate::time::{Nanos, Now};
 
 /// What a limit that is not in force decides.
-const ALLOWED_BY_NONE: Decision =
-    Decision { verdict: Verdict::Allow, reason: Reason::NoLimit, limit: None, retry: None };
+const ALLOWED_BY_NONE: Decision = Decision::plain(Verdict::Allow, Reason::NoLimit);
 
 impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// Decides a cost by one limit alone, and charges it if it fits. A wildcard limit needs the key whose bucket
@@ -65,7 +64,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             Ok(_) if is_in_flight && cost > 0 => {
                 let limit = Some(self.settled(now, matched).standing(matched));
                 let (reason, retry) = (Reason::TicketNeeded, Some(Wait::Never));
-                Decision { verdict: Verdict::Deny, reason, limit, retry }
+                Decision { limit, retry, ..Decision::plain(Verdict::Deny, reason) }
             }
             Ok(turn) => {
                 self.registry.entry_mut(id).stats.allowed += 1;
@@ -76,12 +75,12 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
                     self.give_notice(now, matched.limit, matched.place);
                 }
                 let verdict = if turn == Nanos::ZERO { Verdict::Allow } else { Verdict::Delay(turn) };
-                Decision { verdict, reason: Reason::WithinLimits, limit, retry: None }
+                Decision { limit, ..Decision::plain(verdict, Reason::WithinLimits) }
             }
             Err((reason, wait)) => {
                 self.count_refusal(now, matched, reason);
                 let limit = Some(self.settled(now, matched).standing(matched));
-                Decision { verdict: Verdict::Deny, reason, limit, retry: Some(wait) }
+                Decision { limit, retry: Some(wait), ..Decision::plain(Verdict::Deny, reason) }
             }
         })
     }

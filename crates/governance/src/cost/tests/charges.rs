@@ -2,7 +2,7 @@
 
 use super::support::{at, costs, operation, requests};
 use crate::cost::{BillingSchedule, CostError, EventOutcome, NOBODY, OVERFLOW, TenantSpec, UsageEvent};
-use crate::money::NanoUnits;
+use crate::money::{Currency, NanoUnits};
 use crate::request::Usage;
 use crate::scope::{Name, NameRef};
 use crate::text::Text;
@@ -124,7 +124,7 @@ fn models_and_tenants_in_use_stay() {
     let in_use = |name: &str| Err(CostError::InUse { name: Text::excerpt(name) });
     assert_eq!(costs.remove_cost_model("web"), in_use("web"));
     assert_eq!(costs.remove_tenant("acme"), in_use("acme"));
-    assert_eq!(costs.configure(at("01-01"), &[], &[], &[]), in_use("web"));
+    assert_eq!(costs.configure(at("01-01"), Currency::NONE, &[], &[], &[]), in_use("web"));
     costs.settle(at("01-01"), &hold, &requests(1));
     assert_eq!(costs.remove_cost_model("web"), in_use("web"));
     costs.reset_cost_window(at("01-02"), None).unwrap();

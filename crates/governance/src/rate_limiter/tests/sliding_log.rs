@@ -6,6 +6,7 @@ use super::support::{
 };
 use crate::config::Config;
 use crate::decision::{Reason, Verdict, Wait};
+use crate::governor::ConfigureError;
 use crate::rate_limiter::LimitError;
 use crate::request::Request;
 use crate::scope::{Kind, NameRef};
@@ -138,7 +139,7 @@ fn a_change_to_an_exact_window_that_has_no_room_is_refused() {
     assert_eq!(governor.limits.update(at(1), id, &as_log), Err(LimitError::LogFull));
     let mut config = Box::new(Config::new());
     config.add_limit(&as_log).unwrap();
-    assert_eq!(governor.configure(at(1), &config), Err(LimitError::LogFull));
+    assert_eq!(governor.configure(at(1), &config), Err(ConfigureError::Limits(LimitError::LogFull)));
     assert_eq!(governor.limits.get_bucket(id), Ok(&users));
     assert_eq!(governor.limits.get_tokens(at(1), exact, None), Ok(9));
     assert_eq!(governor.limits.table_stats().log_entries, 1);

@@ -1,0 +1,126 @@
+//! What became of a request that was given a ticket.
+
+use crate::money::NanoUnits;
+use crate::quota::Observation;
+use crate::request::Usage;
+use crate::tickets::TicketError;
+use core::fmt;
+
+/// Whether what was reserved was taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Disposition {
+    /// It was, in the amounts that the outcome says.
+    #[default]
+    Commit,
+    /// Nothing was taken: all of it is given back.
+    Void,
+}
+
+/// What became of a request. An amount that is not said is as it was reserved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Whether anything was taken.
+    pub disposition: Disposition,
+    /// The status of the answer, 100 to 599. One from 500 on is an error.
+    pub status: Option<u16>,
+    /// How long it took, in milliseconds: its latency, and the computing time of a reservation.
+    pub ms: Option<u64>,
+    /// Bytes.
+    pub bytes: Option<u64>,
+    /// Tokens, in and out together.
+    pub tokens: Option<u64>,
+    /// Tokens that were generated; at most `tokens`.
+    pub output_tokens: Option<u64>,
+    /// Accesses to storage.
+    pub storage_accesses: Option<u64>,
+    /// Answers from a cache.
+    pub cache_hits: Option<u64>,
+}
+
+/// Why an outcome was refused. Nothing was changed, and the ticket stands as it did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CompleteError {
+    /// The ticket cannot be settled.
+    Ticket(TicketError),
+    /// The request reserved nothing: what it took was charged when it was decided.
+    NothingReserved,
+    /// There is no such status.
+    Status,
+    /// More tokens were generated than there were tokens.
+    OutputTokens,
+    /// The price of what was taken cannot be computed in 128 bits.
+    PriceOutOfRange,
+}
+
+impl fmt::Display for CompleteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ticket(error) => error.fmt(f),
+            Self::NothingReserved => f.write_str(
+                "the request reserved nothing: it was charged when it was decided, and no amount is left to settle",
+            ),
+            Self::Status => f.write_str("expected a status from 100 to 599"),
+            Self::OutputTokens => f.write_str("output_tokens is more than tokens"),
+            Self::PriceOutOfRange => f.write_str("the price of so much cannot be computed"),
+        }
+    }
+}
+
+impl core::error::Error for CompleteError {}
+
+/// How a ticket was settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Completion {
+    /// What the request had been charged or had reserved.
+    pub reserved: Usage,
+    /// What it took.
+    pub actual: Usage,
+    /// What was posted for it, where it has a price; none if it was charged when it was decided.
+    pub posted: Option<NanoUnits>,
+    /// How much of what it held was settled.
+    pub settled: usize,
+    /// How much of what it held was gone: a limit or quota that was removed or changed into another since.
+    pub stale: usize,
+}
+
+impl Outcome {
+    /// What was taken, by this outcome of a request that reserved `reserved`.
+    pub(crate) fn actual(&self, reserved: &Usage) -> Result<Usage, CompleteError> {
+        if self.status.is_some_and(|status| !(100..=599).contains(&status)) {
+            return Err(CompleteError::Status);
+        }
+        if self.disposition == Disposition::Void {
+            return Ok(Usage::ZERO);
+        }
+        let tokens = self.tokens.unwrap_or(reserved.tokens);
+        // An estimate of how the tokens divide does not outlive the estimate of their number.
+        let output_tokens = self.output_tokens.unwrap_or(reserved.output_tokens.min(tokens));
+        if output_tokens > tokens {
+            return Err(CompleteError::OutputTokens);
+        }
+        Ok(Usage {
+            requests: reserved.requests,
+            bytes: self.bytes.unwrap_or(reserved.bytes),
+            tokens,
+            output_tokens,
+            compute_ms: self.ms.unwrap_or(reserved.compute_ms),
+            storage_accesses: self.storage_accesses.unwrap_or(reserved.storage_accesses),
+            cache_hits: self.cache_hits.unwrap_or(reserved.cache_hits),
+        })
+    }
+
+    /// What a quota on outcomes is told.
+    pub(crate) fn observation(&self) -> Observation {
+        Observation { is_error: self.status.is_some_and(|status| status >= 500), latency_ms: self.ms }
+    }
+
+    /// Whether it says how much was taken, which only a reservation can be told.
+    pub(crate) const fn has_amounts(&self) -> bool {
+        matches!(self.disposition, Disposition::Void)
+            || self.bytes.is_some()
+            || self.tokens.is_some()
+            || self.output_tokens.is_some()
+            || self.storage_accesses.is_some()
+            || self.cache_hits.is_some()
+    }
+}
