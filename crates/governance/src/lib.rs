@@ -8,6 +8,7 @@
 mod chained_table;
 pub mod config;
 pub mod decision;
+pub mod export;
 pub mod field;
 pub mod governor;
 pub mod limit;
