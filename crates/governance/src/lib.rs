@@ -9,6 +9,7 @@ mod chained_table;
 pub mod config;
 pub mod cost;
 pub mod decision;
+pub mod export;
 pub mod field;
 pub mod governor;
 pub mod ledger;

@@ -4,17 +4,21 @@
 //! each with its position and what was expected. A document with an error leaves a [`Config`] that is not to be
 //! used; one without can be applied, and nothing in it can fail then.
 
-use core::fmt;
+mod error;
+mod tables;
+#[cfg(test)]
+mod tests;
 
-use governance::config::{Config, IdentityError};
+use governance::config::{Config, IdentityError, TRUSTED_HOPS_MAX};
 use governance::field::{FieldValue, Problem, SpecError};
-use governance::limit::{FIELDS, LimitDraft, LimitName};
-use governance::rate_limiter::LimitError;
 use governance::routes::RouteError;
 use governance::text::Text;
 
 use crate::toml::{Key, Path, Position, Reader, SyntaxError, TableKind, Value, Visitor};
+pub use error::{ConfigError, Conflict, EntryName, ExpectedKey};
+use tables::{ARRAYS, Entry};
 
+<<<<<<< HEAD
 /// The tables of a configuration.
 const TABLES: &str = "[identity], [routes] and [[limit]]";
 
@@ -82,6 +86,10 @@ impl fmt::Display for ConfigError<'_> {
 }
 
 impl core::error::Error for ConfigError<'_> {}
+=======
+/// The keys of `[identity]`.
+const IDENTITY_KEYS: ExpectedKey = ExpectedKey::Keys("actor_headers, session_header or trusted_hops");
+>>>>>>> wire2
 
 /// Reads configurations, one at a time. All-zero when it is made.
 #[derive(Debug)]
@@ -111,9 +119,9 @@ impl ConfigReader {
         report: &mut dyn FnMut(Position, ConfigError<'_>),
     ) -> usize {
         config.clear();
-        let mut builder = Builder { config, report, errors: 0, table: Table::Root, draft: None };
+        let mut builder = Builder { config, report, errors: 0, table: Table::Root, entry: None };
         let summary = self.toml.read(document, &mut builder);
-        builder.finish_limit();
+        builder.finish_entry();
         assert!(summary.errors <= builder.errors, "a syntax error was not reported");
         builder.errors
     }
@@ -125,19 +133,10 @@ enum Table {
     Root,
     Identity,
     Routes,
-    Limit,
+    /// The array of tables that [`Builder::entry`] is one of.
+    Array,
     /// A table that was refused: what is in it is not looked at.
     Refused,
-}
-
-/// A limit whose fields are being read.
-struct Draft {
-    draft: LimitDraft,
-    at: Position,
-    /// Where the value of each field is, in the order of [`FIELDS`].
-    values: [Option<Position>; FIELDS.len()],
-    /// Something in it was refused, so that a field may be missing for that reason alone.
-    broken: bool,
 }
 
 struct Builder<'a> {
@@ -145,33 +144,24 @@ struct Builder<'a> {
     report: &'a mut dyn FnMut(Position, ConfigError<'_>),
     errors: usize,
     table: Table,
-    draft: Option<Draft>,
+    /// The entry of an array of tables that is being read.
+    entry: Option<Entry>,
 }
 
 impl Builder<'_> {
     fn refuse(&mut self, at: Position, error: ConfigError<'_>) {
         self.errors += 1;
         (self.report)(at, error);
-        if let Some(draft) = &mut self.draft {
-            draft.broken = true;
+        if let Some(entry) = &mut self.entry {
+            entry.broken = true;
         }
     }
 
-    fn finish_limit(&mut self) {
-        let Some(Draft { draft, at, values, broken }) = self.draft.take() else { return };
-        if let Ok(spec) = draft.finish() {
-            if let Err(error) = self.config.add_limit(&spec) {
-                self.refuse(at, ConfigError::Conflict { name: spec.name, error });
-            }
-            return;
-        }
-        draft.each_problem(|error| {
-            let is_missing = matches!(error.problem, Problem::Missing | Problem::MissingFor(..));
-            if !(broken && is_missing) {
-                let field = FIELDS.iter().position(|field| *field == error.field);
-                let value = field.and_then(|field| values[field]);
-                self.refuse(value.unwrap_or(at), ConfigError::Limit(error));
-            }
+    fn finish_entry(&mut self) {
+        let Some(entry) = self.entry.take() else { return };
+        entry.finish(self.config, |at, error| {
+            self.errors += 1;
+            (self.report)(at, error);
         });
     }
 
@@ -182,7 +172,9 @@ impl Builder<'_> {
             (None, _) => Table::Root,
             (Some("identity"), None) => Table::Identity,
             (Some("routes"), None) => Table::Routes,
-            (Some("limit"), None) if self.draft.is_some() => Table::Limit,
+            (Some(name), None) if self.entry.as_ref().is_some_and(|entry| entry.array.name == name) => {
+                Table::Array
+            }
             _ => Table::Refused,
         }
     }
@@ -191,7 +183,7 @@ impl Builder<'_> {
         let result = match (key.name, value) {
             ("session_header", Value::String(name)) => self.config.identity.set_session_header(name),
             ("trusted_hops", Value::Integer(hops)) => match u8::try_from(hops) {
-                Ok(hops) if hops <= governance::config::TRUSTED_HOPS_MAX => {
+                Ok(hops) if hops <= TRUSTED_HOPS_MAX => {
                     self.config.identity.trusted_hops = hops;
                     Ok(())
                 }
@@ -200,7 +192,7 @@ impl Builder<'_> {
             ("session_header", _) => return self.refuse_type(key, value, "a string", at),
             ("trusted_hops", _) => return self.refuse_type(key, value, "an integer", at),
             ("actor_headers", _) => return self.refuse_type(key, value, "an array of strings", at),
-            _ => return self.refuse_key(key, "actor_headers, session_header or trusted_hops"),
+            _ => return self.refuse_key(key, IDENTITY_KEYS),
         };
         if let Err(error) = result {
             self.refuse(at, ConfigError::Identity(error));
@@ -219,7 +211,7 @@ impl Builder<'_> {
         }
     }
 
-    fn limit_value(&mut self, key: Key<'_>, value: Value<'_>, at: Position) {
+    fn entry_value(&mut self, key: Key<'_>, value: Value<'_>, at: Position) {
         let field = match value {
             Value::String(text) => FieldValue::Text(text),
             Value::Integer(number) => FieldValue::Integer(number),
@@ -227,19 +219,18 @@ impl Builder<'_> {
             Value::Boolean(flag) => FieldValue::Boolean(flag),
             Value::DateTime(_) => FieldValue::Other,
         };
-        let Some(draft) = &mut self.draft else { return };
-        match draft.draft.set(key.name, field) {
-            Ok(()) => {
-                if let Some(field) = FIELDS.iter().position(|field| *field == key.name) {
-                    draft.values[field] = Some(at);
-                }
+        let Some(entry) = &mut self.entry else { return };
+        match entry.set(key.name, field, at) {
+            Ok(()) => {}
+            Err(SpecError { problem: Problem::Unknown(_), .. }) => {
+                let fields = entry.array.fields;
+                self.refuse_key(key, ExpectedKey::Fields(fields));
             }
-            Err(SpecError { problem: Problem::Unknown(_), .. }) => self.refuse_key(key, LIMIT_KEYS),
-            Err(error) => self.refuse(at, ConfigError::Limit(error)),
+            Err(error) => self.refuse(at, ConfigError::Field(error)),
         }
     }
 
-    fn refuse_key(&mut self, key: Key<'_>, expected: &'static str) {
+    fn refuse_key(&mut self, key: Key<'_>, expected: ExpectedKey) {
         self.refuse(key.at, ConfigError::UnknownKey { key: Text::excerpt(key.name), expected });
     }
 
@@ -251,23 +242,21 @@ impl Builder<'_> {
 
 impl Visitor for Builder<'_> {
     fn table(&mut self, path: Path<'_>, kind: TableKind, at: Position) {
-        self.finish_limit();
+        self.finish_entry();
         let mut parts = path.parts();
         let (name, inner) = (parts.next().unwrap_or_default(), parts.next());
-        let error = match (name, kind, inner) {
-            ("identity" | "routes", TableKind::Table, None) => return,
-            ("limit", TableKind::ArrayElement, None) => {
-                self.draft = Some(Draft {
-                    draft: LimitDraft::default(),
-                    at,
-                    values: [None; FIELDS.len()],
-                    broken: false,
-                });
+        let array = ARRAYS.iter().find(|array| array.name == name);
+        let error = match (name, kind, inner, array) {
+            ("identity" | "routes", TableKind::Table, None, _) => return,
+            (_, TableKind::ArrayElement, None, Some(array)) => {
+                self.entry = Some(Entry::new(array, at));
                 return;
             }
-            ("identity", _, None) => ConfigError::TableKind { expected: "[identity], which is there once" },
-            ("routes", _, None) => ConfigError::TableKind { expected: "[routes], which is there once" },
-            ("limit", _, None) => ConfigError::TableKind { expected: "[[limit]], one for each limit" },
+            ("identity", _, None, _) => {
+                ConfigError::TableKind { expected: "[identity], which is there once" }
+            }
+            ("routes", _, None, _) => ConfigError::TableKind { expected: "[routes], which is there once" },
+            (_, _, None, Some(array)) => ConfigError::TableKind { expected: array.written },
             _ => ConfigError::UnknownTable(Text::excerpt(inner.unwrap_or(name))),
         };
         self.refuse(at, error);
@@ -276,10 +265,10 @@ impl Visitor for Builder<'_> {
     fn value(&mut self, key: Key<'_>, value: Value<'_>, at: Position) {
         self.table = self.table_of(key.table);
         match self.table {
-            Table::Root => self.refuse_key(key, "a table: one of [identity], [routes] and [[limit]]"),
+            Table::Root => self.refuse_key(key, ExpectedKey::Table),
             Table::Identity => self.identity_value(key, value, at),
             Table::Routes => self.route_value(key, value, at),
-            Table::Limit => self.limit_value(key, value, at),
+            Table::Array => self.entry_value(key, value, at),
             Table::Refused => {}
         }
     }
@@ -293,17 +282,17 @@ impl Visitor for Builder<'_> {
             (Table::Identity, "session_header" | "trusted_hops") => {
                 self.refuse(at, ConfigError::Type { key: name, expected: "a single value", found });
             }
-            (Table::Identity, _) => self.refuse_key(key, "actor_headers, session_header or trusted_hops"),
+            (Table::Identity, _) => self.refuse_key(key, IDENTITY_KEYS),
             (Table::Routes, _) => {
                 self.refuse(
                     at,
                     ConfigError::Type { key: name, expected: "the name of a group as a string", found },
                 );
             }
-            (Table::Limit, _) => {
+            (Table::Array, _) => {
                 self.refuse(at, ConfigError::Type { key: name, expected: "a single value", found });
             }
-            (Table::Root, _) => self.refuse_key(key, "a table: one of [identity], [routes] and [[limit]]"),
+            (Table::Root, _) => self.refuse_key(key, ExpectedKey::Table),
             (Table::Refused, _) => {}
         }
     }
@@ -324,146 +313,5 @@ impl Visitor for Builder<'_> {
 
     fn error(&mut self, at: Position, error: SyntaxError<'_>) {
         self.refuse(at, ConfigError::Syntax(error));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::ConfigReader;
-    use governance::config::Config;
-
-    /// Reads a document, and gives back its errors as they are shown.
-    fn read(document: &str) -> (Box<Config>, Vec<String>) {
-        let mut config = Box::new(Config::new());
-        let mut errors = Vec::new();
-        let count = ConfigReader::new()
-            .read(document.as_bytes(), &mut config, &mut |at, error| errors.push(format!("{at}: {error}")));
-        assert_eq!(count, errors.len());
-        (config, errors)
-    }
-
-    const GOOD: &str = r#"
-[identity]
-actor_headers = ["X-Actor", "X-User-Id"]
-session_header = "X-Session-Id"
-trusted_hops = 1
-
-[routes]
-"/api/v1/chat" = "chat"
-"/healthz" = "exempt"
-
-[[limit]]
-scope = "ip:*"
-algorithm = "token-bucket"
-capacity = 10
-rate = "1/s"
-
-[[limit]]
-scope = "service:web"
-algorithm = "fixed-window"
-limit = 300
-window = "60s"
-align = "clock"
-"#;
-
-    #[test]
-    fn a_good_document_is_taken_whole() {
-        let (config, errors) = read(GOOD);
-        assert_eq!(errors, [""; 0]);
-        let names: Vec<_> = config.limits().iter().map(|spec| spec.name.to_string()).collect();
-        assert_eq!(names, ["ip:*", "service:web"]);
-        assert_eq!(config.routes.group_of(b"/api/v1/chat/1").as_str(), "chat");
-        assert_eq!(config.identity.actor_headers().collect::<Vec<_>>(), ["X-Actor", "X-User-Id"]);
-        assert_eq!(config.identity.trusted_hops, 1);
-    }
-
-    #[test]
-    fn every_error_is_reported_where_it_is() {
-        let (_, errors) = read(
-            r#"
-colour = "red"
-[identity]
-trusted_hops = 99
-[routes]
-"chat" = "chat"
-"/x" = 3
-[server]
-port = 80
-[[limit]]
-scope = "ip:*"
-algorithm = "token-bucket"
-capacity = 0
-rate = "1/s"
-[[limit]]
-scope = "planet:mars"
-algorithm = "guess"
-[[limit]]
-scope = "user:*"
-algorithm = "fixed-window"
-limit = 1.5
-burst = 3
-[limits]
-[[limit]]
-scope = "user:a"
-algorithm = "token-bucket"
-capacity = 1
-"#,
-        );
-        let starts: Vec<_> = errors.iter().map(|error| error.split(':').next().unwrap()).collect();
-        assert_eq!(
-            starts,
-            [
-                "line 2, column 1",
-                "line 4, column 16",
-                "line 6, column 1",
-                "line 7, column 8",
-                "line 8, column 1",
-                "line 13, column 12",
-                "line 16, column 9",
-                "line 17, column 13",
-                "line 21, column 9",
-                "line 22, column 1",
-                "line 23, column 1",
-                "line 24, column 1",
-            ],
-            "{errors:#?}"
-        );
-        assert!(errors[11].ends_with("rate: missing; algorithm token-bucket needs it"), "{}", errors[11]);
-    }
-
-    #[test]
-    fn every_field_that_is_wrong_in_a_limit_is_named_where_it_stands() {
-        let (_, errors) = read(
-            "[[limit]]\nscope = \"ip:*\"\nalgorithm = \"fixed-window\"\ncapacity = 3\nrate = \"1/s\"\n\n[[limit]]\n\
-             scope = \"user:*\"\nalgorithm = \"token-bucket\"\ncapacity = 9223372036854775807\nrate = \"1/1d\"\n",
-        );
-        assert_eq!(
-            errors,
-            [
-                "line 4, column 12: capacity: does not go with algorithm fixed-window, which takes limit, window and align",
-                "line 5, column 8: rate: does not go with algorithm fixed-window, which takes limit, window and align",
-                "line 1, column 1: limit: missing; algorithm fixed-window needs it",
-                "line 1, column 1: window: missing; algorithm fixed-window needs it",
-                "line 10, column 12: capacity: times its period is 2^100 ns or more; choose a smaller one or a shorter period",
-            ]
-        );
-    }
-
-    #[test]
-    fn limits_that_do_not_go_together_are_named() {
-        let twice = format!("{GOOD}\n[[limit]]\nscope = \"ip:*\"\nalgorithm = \"ban\"\n");
-        let (_, errors) = read(&twice);
-        assert_eq!(errors.len(), 1);
-        assert!(errors[0].contains("limit 'ip:*': a limit of that name exists"), "{}", errors[0]);
-    }
-
-    #[test]
-    fn a_document_that_is_cut_off_anywhere_is_refused_or_shorter() {
-        for end in 0..GOOD.len() {
-            let (config, errors) = read(&GOOD[..end]);
-            assert!(!errors.is_empty() || config.limits().len() <= 2);
-        }
-        let (_, errors) = read(&GOOD[..GOOD.find("token-bucket").unwrap()]);
-        assert!(!errors.is_empty());
     }
 }

@@ -6,7 +6,6 @@
 //! - [`log_reader`]: the lines of a log file, and which format they are in.
 //! - [`access_log`]: one line of a web server's access log.
 //! - [`csv`] and [`token_log`]: comma-separated records, and the log of LLM requests that is kept in them.
-//! - [`json`]: one JSON object a line.
 //! - [`toml`]: configuration documents.
 //!
 //! Readers borrow from their input. What has to be decoded goes to a buffer that the caller owns, such as
@@ -17,7 +16,6 @@
 pub mod access_log;
 pub mod config;
 pub mod csv;
-pub mod json;
 pub mod log_reader;
 pub mod token_log;
 pub mod toml;

@@ -7,12 +7,12 @@ use crate::engine::{Governor, KEYS};
 use crate::render::{Cell, Column, Grouped, Table};
 use crate::term::Style;
 use core::fmt;
+use governance::export::ObjectWriter;
 use governance::limit::{BucketShape, LimitSpec, RateLimitAlgorithm};
 use governance::request::{Request, Unit};
 use governance::scope::{HashSecret, NameRef, Scope};
 use governance::time::Nanos;
 use governance::units::Rate;
-use wire::json::ObjectWriter;
 
 /// How long each case is measured at least.
 const MEASURED: Nanos = Nanos(300_000_000);

@@ -8,12 +8,12 @@ use crate::render::{Cell, Column, Grouped, Humanized, Table};
 use crate::term::Style;
 use core::fmt;
 use governance::decision::Sharing;
+use governance::export::ObjectWriter;
 use governance::limit::{LimitSpec, PRODUCT_BITS_MAX};
 use governance::rate_limiter::{BucketView, LimitError, LimitId, RateLimiter};
 use governance::scope::KeyName;
 use governance::text::Text;
 use governance::time::{Nanos, Now};
-use wire::json::ObjectWriter;
 
 /// How many buckets a table shows; `--json` gives all.
 const SHOWN_BUCKETS_MAX: usize = 200;

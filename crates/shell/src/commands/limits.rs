@@ -6,13 +6,13 @@ use crate::render::{Cell, Column, Grouped, Humanized, Table};
 use crate::term::Style;
 use core::fmt::{self, Write};
 use governance::decision::LimitStanding;
+use governance::export::ObjectWriter;
 use governance::field::FieldValue;
 use governance::governor::DecisionCounters;
 use governance::limit::{LimitDraft, LimitMode, LimitName, LimitSpec, LimitState, RateLimitAlgorithm};
 use governance::rate_limiter::{LimitId, LimitStats, TableStats};
 use governance::request::Unit;
 use governance::scope::{Pattern, Scope};
-use wire::json::ObjectWriter;
 
 /// Lists the limits with what they have decided, and how full the fixed structures are.
 pub(super) fn status(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {

@@ -6,8 +6,8 @@ use crate::help::Topic;
 use crate::render::{ByteSize, Cell, Column, Grouped, Humanized, Table};
 use crate::term::{Printable, Style};
 use core::fmt;
+use governance::export::ObjectWriter;
 use governance::time::{Nanos, WallTime};
-use wire::json::ObjectWriter;
 
 /// Explains commands.
 pub(super) fn help(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {

@@ -7,10 +7,10 @@ use crate::files::File;
 use crate::render::{Cell, Column, Grouped, Humanized, Table};
 use crate::replay::{Progress, Replay, ReplayOptions, ReplayReport};
 use crate::term::{Printable, Style, Term};
+use governance::export::ObjectWriter;
 use governance::rate_limiter::DeniedKey;
 use governance::scope::{HashSecret, NameRef};
 use governance::time::{Nanos, WallTime};
-use wire::json::ObjectWriter;
 
 /// Lines between two looks at Ctrl-C and the clock.
 const STEP_LINES: usize = 256;

@@ -7,11 +7,11 @@ use crate::term::{Printable, Style};
 use core::fmt::Write;
 use core::net::IpAddr;
 use governance::decision::{Decision, Reason, Sharing, Verdict, Wait};
+use governance::export::ObjectWriter;
 use governance::request::{Request, RequestPriority};
 use governance::scope::{Kind, NameRef, ScopeError};
 use governance::time::Nanos;
 use governance::units::parse_size;
-use wire::json::ObjectWriter;
 
 /// Decides the request and charges it.
 pub(super) fn request(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {

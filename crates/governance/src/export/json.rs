@@ -3,7 +3,7 @@
 //! [`ObjectWriter`] writes the members as they are given, so the order of the calls is the order of the line:
 //!
 //! ```
-//! use wire::json::ObjectWriter;
+//! use governance::export::ObjectWriter;
 //! let mut line = String::new();
 //! ObjectWriter::begin(&mut line)?.string("limit", "ip:*")?.integer("allowed", 60)?.end()?;
 //! assert_eq!(line, "{\"limit\":\"ip:*\",\"allowed\":60}\n");
@@ -14,7 +14,7 @@
 
 use core::fmt::{self, Write};
 
-use governance::time::{NANOS_PER_SECOND, Nanos};
+use crate::time::{NANOS_PER_SECOND, Nanos};
 
 /// An object that is being written. Dropping it before [`ObjectWriter::end`] leaves it open in the sink.
 #[derive(Debug)]
