@@ -10,7 +10,8 @@
 //! - [`limiter`] models all limits together: [`Limiter`];
 //! - [`routes`] gives a path its endpoint group;
 //! - [`call`] adds to a request what quotas count and prices are for: [`Call`];
-//! - [`money`] rounds, [`price`] says what amounts cost, [`billing`] makes invoices: [`Billing`].
+//! - [`money`] rounds, [`price`] says what amounts cost, [`billing`] makes invoices: [`Billing`];
+//! - [`quota`] models all quotas together: [`Quotas`].
 
 mod account;
 pub mod billing;
@@ -19,6 +20,7 @@ pub mod limiter;
 pub mod meter;
 pub mod money;
 pub mod price;
+pub mod quota;
 pub mod routes;
 pub mod rule;
 pub mod scope;
@@ -27,4 +29,5 @@ pub use billing::Billing;
 pub use call::Call;
 pub use limiter::{Counts, Limiter, Outcome, Verdict};
 pub use meter::{Meter, Wait};
+pub use quota::{Quota, Quotas};
 pub use rule::{Algorithm, Align, Clocks, Kind, Limit, Pattern, Request, Unit};
