@@ -11,11 +11,13 @@
 //! - [`routes`] gives a path its endpoint group;
 //! - [`call`] adds to a request what quotas count and prices are for: [`Call`];
 //! - [`money`] rounds, [`price`] says what amounts cost, [`billing`] makes invoices: [`Billing`];
-//! - [`quota`] models all quotas together: [`Quotas`].
+//! - [`quota`] models all quotas together: [`Quotas`];
+//! - [`governed`] is the whole, limits, quotas, budgets and bills: [`Governed`].
 
 mod account;
 pub mod billing;
 pub mod call;
+pub mod governed;
 pub mod limiter;
 pub mod meter;
 pub mod money;
@@ -27,6 +29,7 @@ pub mod scope;
 
 pub use billing::Billing;
 pub use call::Call;
+pub use governed::Governed;
 pub use limiter::{Counts, Limiter, Outcome, Verdict};
 pub use meter::{Meter, Wait};
 pub use quota::{Quota, Quotas};

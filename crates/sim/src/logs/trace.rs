@@ -28,9 +28,11 @@ pub fn columns(header: &str) -> Option<Columns> {
 pub fn record(columns: &Columns, line: &str) -> Option<Record> {
     let fields: Vec<&str> = line.split(',').map(str::trim).collect();
     let tokens = |place: usize| number(fields.get(place)?);
+    let output_tokens = tokens(columns.generated_tokens)?;
     Some(Record {
         time_ns: time(fields.get(columns.time)?)?.utc_ns()?,
-        tokens: tokens(columns.context_tokens)?.checked_add(tokens(columns.generated_tokens)?)?,
+        tokens: tokens(columns.context_tokens)?.checked_add(output_tokens)?,
+        output_tokens,
         ..Record::default()
     })
 }
