@@ -6,8 +6,9 @@
 //! - [`replay`]: the two together: what a replay of a log has to answer, request by request;
 //! - [`billed`]: the same with quotas, budgets and prices, and invoices in the end;
 //! - [`scenario`]: seeded random limits and requests, biased towards the edges;
+//! - [`months`]: seeded months of usage for quotas, budgets and bills, biased alike;
 //! - [`demo`]: the generator of the demonstration log;
-//! - [`random`]: the seeded numbers behind the last two.
+//! - [`random`]: the seeded numbers behind the last three.
 //!
 //! A model is of use only while it is independent. Nothing here may call into the engine or copy from it.
 #![forbid(unsafe_code)]
@@ -16,6 +17,7 @@ pub mod billed;
 pub mod calendar;
 pub mod demo;
 pub mod logs;
+pub mod months;
 pub mod oracle;
 pub mod random;
 pub mod replay;
