@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn everything_that_can_happen_does() {
         let mut seen: BTreeMap<String, u64> = BTreeMap::new();
-        each_seed(Mix::EVERYTHING, |_, step, answer, run| {
+        each_seed(Mix::EVERYTHING, |months, step, answer, run| {
             let mut note = |what: &str| *seen.entry(what.to_owned()).or_default() += 1;
             match step {
                 Step::WallBack(_) => note("wall back"),
@@ -295,8 +295,9 @@ mod tests {
             match answer {
                 Answer::Decided(outcome) => match &outcome.verdict {
                     Verdict::Allow { .. } => note("allowed"),
-                    Verdict::Deny { stage: Stage::Quotas, wait, .. } => {
-                        note("by quota");
+                    Verdict::Deny { stage: Stage::Quotas, by, wait } => {
+                        let quota = months.setup.quotas.iter().find(|quota| quota.name == *by);
+                        note(&format!("by {:?}", quota.unwrap().counted));
                         note(if *wait == crate::oracle::Wait::Never { "never" } else { "later" });
                     }
                     Verdict::Deny { stage: Stage::Budgets, .. } => note("by budget"),
@@ -339,7 +340,12 @@ mod tests {
             "enforcement",
             "reset",
             "allowed",
-            "by quota",
+            "by Tokens",
+            "by Requests",
+            "by Bytes",
+            "by ComputeMs",
+            "by Errors",
+            "by LatencyP99",
             "never",
             "later",
             "by budget",

@@ -121,7 +121,7 @@ fn counted(random: &mut Random, mix: Mix) -> Counted {
 }
 
 fn quota(random: &mut Random, scope: &str, counted: Counted, wall_ns: u64) -> Quota {
-    const LIMITS: [u64; 8] = [1, 5, 9, 10, 100, 109, 1000, 1_000_000];
+    const LIMITS: [u64; 8] = [1, 9, 100, 100, 109, 1_000, 1_000, 1_000_000];
     const CYCLES: [Cycle; 8] = [
         Cycle::Every(SECOND),
         Cycle::Every(MINUTE),
@@ -133,7 +133,8 @@ fn quota(random: &mut Random, scope: &str, counted: Counted, wall_ns: u64) -> Qu
         Cycle::Monthly,
     ];
     let limit = match counted {
-        Counted::Requests | Counted::Errors => random.between(1, 10),
+        Counted::Requests => random.between(1, 10),
+        Counted::Errors => random.between(1, 4),
         Counted::LatencyP99 => random.between(1, 100),
         _ => *random.pick(&LIMITS),
     };
@@ -245,6 +246,9 @@ impl Maker {
             let wait = self.wait();
             self.push(Step::Wait(wait));
         }
+        if self.random.chance(4) {
+            self.answers();
+        }
         let step = match self.random.between(0, 99) {
             0..=5 if self.mix.clocks_go_back => {
                 Step::WallBack(*self.random.pick(&[1, SECOND, 59 * SECOND, HOUR, DAY, 40 * DAY]))
@@ -297,6 +301,36 @@ impl Maker {
         Step::Request { number, call: Box::new(call) }
     }
 
+    /// If there is a quota on what becomes of requests: enough of them for it to have a say. Of a hundred about
+    /// one is too slow.
+    fn answers(&mut self) {
+        let quotas = self.run.model.quotas.quotas().iter();
+        let observed: Vec<Quota> = quotas.filter(|quota| quota.counted.is_observed()).cloned().collect();
+        if observed.is_empty() {
+            return;
+        }
+        let quota = self.random.pick(&observed).clone();
+        let (count, slow_percent, failed_percent) = match quota.counted {
+            Counted::LatencyP99 => (self.random.between(99, 130), self.random.between(0, 2), 0),
+            _ => (quota.limit.min(20) + self.random.between(0, 3), 0, 80),
+        };
+        let mut call = self.call();
+        call.reserve_ns = None;
+        set_usage(&mut call, &Usage::default());
+        for _ in 0..count {
+            let request = u64::try_from(self.calls.len()).expect("a few requests");
+            self.calls.push(call.clone());
+            self.push(Step::Request { number: request, call: Box::new(call.clone()) });
+            let slow = u64::from(self.random.chance(slow_percent));
+            let completion = Completion {
+                usage: Usage::default(),
+                failed: self.random.chance(failed_percent),
+                latency_ns: Some(quota.limit * 1_000_000 + slow),
+            };
+            self.push(Step::Complete { request, completion });
+        }
+    }
+
     fn call(&mut self) -> Call {
         let request = Request {
             tenant: self.name(90, &TENANTS),
@@ -312,8 +346,8 @@ impl Maker {
         call.priority = *self.random.pick(&Priority::ALL);
         let usage = self.usage(&call);
         set_usage(&mut call, &usage);
-        if self.mix.reservations && self.random.chance(45) {
-            call.reserve_ns = Some(*self.random.pick(&[1, SECOND, MINUTE, HOUR, DAY, 40 * DAY]));
+        if self.mix.reservations && self.random.chance(60) {
+            call.reserve_ns = Some(*self.random.pick(&[1, MINUTE, HOUR, DAY, 40 * DAY, 40 * DAY]));
         }
         call
     }
@@ -367,9 +401,9 @@ impl Maker {
 
     fn small(&mut self) -> u64 {
         match self.random.between(0, 9) {
-            0..=3 => 0,
-            4..=7 => self.random.between(1, 30),
-            8 => self.random.between(1, 5_000),
+            0..=5 => 0,
+            6..=7 => self.random.between(1, 30),
+            8 => self.random.between(1, 1_000),
             _ => *self.random.pick(&[512, 1023, 1024, 1536, 1_000_000]),
         }
     }
@@ -379,8 +413,10 @@ impl Maker {
         let open = self.run.open_requests();
         let request = match (open.is_empty(), self.calls.is_empty()) {
             (false, _) if self.random.chance(90) => *self.random.pick(&open),
-            (_, false) => u64::try_from(self.random.index(self.calls.len())).expect("a few requests"),
-            (_, true) => return self.request(),
+            (_, false) if self.random.chance(25) => {
+                u64::try_from(self.random.index(self.calls.len())).expect("a few requests")
+            }
+            _ => return self.request(),
         };
         if self.random.chance(20) {
             return Step::Void { request };

@@ -6,7 +6,8 @@
 //!   given percentage of the limit is carried, and no more than was left of it at its end, when what was only
 //!   reserved counted as used. The first period of a name has nothing carried into it;
 //! - a request passes if in each hard quota that it meets, and in all their ancestors, what is used, what is
-//!   reserved and its amount fit the capacity. It is then charged in all of them, or in none if it is refused;
+//!   reserved and its amount fit the capacity. It is then charged in all of them, or in none if it is refused.
+//!   So a period that is overdrawn refuses also what takes nothing of it;
 //! - a quota on errors refuses once there were as many as its limit, one on latency while the 99th percentile
 //!   of at least 100 answers is above its limit.
 //!
