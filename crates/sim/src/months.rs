@@ -60,7 +60,8 @@ pub struct Months {
 pub struct Setup {
     /// The limits.
     pub limits: Vec<Limit>,
-    /// The quotas. A parent comes before its children and counts the same.
+    /// The quotas. A parent comes before its children, counts the same, and has no smaller limit. What is in shadow
+    /// mode has no family.
     pub quotas: Vec<Quota>,
     /// The budgets: quotas on cost, with names of their own.
     pub budgets: Vec<Quota>,
@@ -105,7 +106,7 @@ pub enum Step {
     Wait(u64),
     /// The wall clock goes back by so many nanoseconds.
     WallBack(u64),
-    /// A quota or budget gets another limit.
+    /// A quota or budget gets another limit, no larger than that of its parent. A quota on latency never does.
     SetLimit {
         /// Which.
         quota: String,
@@ -119,11 +120,11 @@ pub enum Step {
         /// What it is from now on.
         enforcement: Enforcement,
     },
-    /// What a name, or every name, did under a quota or budget is forgotten.
+    /// What a name, or every name, has used in the present period of a quota or budget is forgotten.
     Reset {
         /// Which.
         quota: String,
-        /// The name.
+        /// The name; nothing for all of them, and where the quota is for one name only.
         key: Option<String>,
     },
 }
@@ -224,8 +225,9 @@ impl Run {
             }
             Step::Reset { quota, key } => {
                 model.advance(now);
+                let wall_ns = model.latest().wall_ns;
                 if let Some(quotas) = self.quotas_with(quota) {
-                    quotas.reset(quota, key.as_deref());
+                    quotas.reset(wall_ns, quota, key.as_deref());
                 }
             }
         }

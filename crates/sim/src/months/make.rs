@@ -80,7 +80,8 @@ fn quotas(random: &mut Random, mix: Mix, wall_ns: u64) -> Vec<Quota> {
         {
             let quota = quota(random, scope, counted, wall_ns);
             let parent = parent.map(str::to_owned);
-            quotas.push(Quota { parent, ..quota }.named(&format!("quota-{}", quotas.len())));
+            let limit = quotas.last().map_or(quota.limit, |parent: &Quota| quota.limit.min(parent.limit));
+            quotas.push(Quota { parent, limit, ..quota }.named(&format!("quota-{}", quotas.len())));
         }
     }
     for _ in 0..random.between(1, 3) {
@@ -103,9 +104,10 @@ fn quotas(random: &mut Random, mix: Mix, wall_ns: u64) -> Vec<Quota> {
             (made.mode, made.enforcement) = (Mode::Shadow, Enforcement::Hard);
         } else if random.chance(35) {
             let above = |above: &&Quota| above.counted == counted && above.mode == Mode::Enforce;
-            let above: Vec<String> = quotas.iter().filter(above).map(|above| above.name.clone()).collect();
+            let above: Vec<&Quota> = quotas.iter().filter(above).collect();
             if !above.is_empty() {
-                made.parent = Some(random.pick(&above).clone());
+                let parent = *random.pick(&above);
+                (made.parent, made.limit) = (Some(parent.name.clone()), made.limit.min(parent.limit));
             }
         }
         quotas.push(made.named(&format!("quota-{}", quotas.len())));
@@ -321,11 +323,11 @@ impl Maker {
             let request = u64::try_from(self.calls.len()).expect("a few requests");
             self.calls.push(call.clone());
             self.push(Step::Request { number: request, call: Box::new(call.clone()) });
-            let slow = u64::from(self.random.chance(slow_percent));
+            let slow_ms = u64::from(self.random.chance(slow_percent));
             let completion = Completion {
                 usage: Usage::default(),
                 failed: self.random.chance(failed_percent),
-                latency_ns: Some(quota.limit * 1_000_000 + slow),
+                latency_ns: Some((quota.limit + slow_ms) * 1_000_000),
             };
             self.push(Step::Complete { request, completion });
         }
@@ -450,7 +452,7 @@ impl Maker {
         let quota = chosen.name.clone();
         match self.random.between(0, 5) {
             0 => Step::Reset { key: self.key_of(&chosen), quota },
-            1 => Step::SetEnforcement {
+            kind if kind == 1 || chosen.counted == Counted::LatencyP99 => Step::SetEnforcement {
                 quota,
                 enforcement: *self.random.pick(&[Enforcement::Hard, Enforcement::Hard, Enforcement::Soft]),
             },
@@ -461,17 +463,29 @@ impl Maker {
                     2 => self.random.between(1, chosen.limit),
                     _ => self.setup_limit(&quota),
                 };
-                Step::SetLimit { quota, limit: limit.clamp(1, 1 << 40) }
+                let (least, most) = self.limits_within_family(&chosen);
+                Step::SetLimit { quota, limit: limit.clamp(least, most) }
             }
         }
     }
 
     /// A name that has met the quota, or nothing, which stands for all.
     fn key_of(&mut self, quota: &Quota) -> Option<String> {
+        if quota.pattern != Pattern::Any {
+            return None;
+        }
         let known = self.quotas_of(quota).statuses(0).into_iter();
         let keys: Vec<String> =
             known.filter(|(owner, _, _)| *owner == quota.name).map(|(_, key, _)| key).collect();
         if keys.is_empty() || self.random.chance(20) { None } else { Some(self.random.pick(&keys).clone()) }
+    }
+
+    /// Between the limits of its children and that of its parent.
+    fn limits_within_family(&self, quota: &Quota) -> (u64, u64) {
+        let all = || self.quotas_of(quota).quotas().iter();
+        let children = all().filter(|other| other.parent.as_ref() == Some(&quota.name));
+        let parent = all().find(|other| quota.parent.as_ref() == Some(&other.name));
+        (children.map(|child| child.limit).max().unwrap_or(1), parent.map_or(1 << 40, |parent| parent.limit))
     }
 
     fn setup_limit(&self, name: &str) -> u64 {

@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_told_by_tickets_and_belong_to_the_hour_of_their_requests() {
+    fn errors_are_told_by_tickets_and_belong_to_the_hour_in_which_they_are() {
         let mut model = governed();
         let now = Clocks::both(NOON);
         let failed = Completion { failed: true, ..Completion::default() };

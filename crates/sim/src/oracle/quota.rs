@@ -4,12 +4,12 @@
 //! quota and name, every event of every period, and answers from them:
 //! - the capacity of a period is the limit and what was carried into it; of an earlier period at most the
 //!   given percentage of the limit is carried, and no more than was left of it at its end, when what was only
-//!   reserved counted as used. The first period of a name has nothing carried into it;
+//!   reserved counted as used. The period in which a name is charged first has nothing carried into it;
 //! - a request passes if in each hard quota that it meets, and in all their ancestors, what is used, what is
-//!   reserved and its amount fit the capacity. It is then charged in all of them, or in none if it is refused.
-//!   So a period that is overdrawn refuses also what takes nothing of it;
+//!   reserved and its amount fit the capacity, or its amount is nothing. It is then charged in all of them, or in
+//!   none if it is refused;
 //! - a quota on errors refuses once there were as many as its limit, one on latency while the 99th percentile
-//!   of at least 100 answers is above its limit.
+//!   of at least 100 answers is above its limit. An outcome belongs to the period in which it is told.
 //!
 //! Time is wall time, and of a clock that goes back it is taken to stand still.
 
@@ -90,9 +90,9 @@ pub struct Hold {
     pub quota: String,
     /// The name.
     pub key: String,
-    /// The period to which it belongs.
+    /// The period in which it was made.
     pub period: i64,
-    /// Which life of the counter: a reset begins another.
+    /// Which life of the counter: with a quota that is removed it ends.
     born: u64,
     /// The reservation, or nothing if only the outcome is waited for.
     reservation: Option<u64>,
@@ -172,8 +172,7 @@ impl Quotas {
         &self.quotas
     }
 
-    /// Asks the quotas that `call` meets, and counts what they refuse. Names that they have not met before are
-    /// known from now on, whether or not the call passes.
+    /// Asks the quotas that `call` meets, and counts what they refuse.
     pub fn check(&mut self, wall_ns: u64, call: &Call, amounts: &Amounts) -> Checked {
         self.see(wall_ns);
         let mut checked = Checked::default();
@@ -208,7 +207,7 @@ impl Quotas {
     }
 
     /// Charges `call` in every enforced quota that it meets, and in those in shadow mode that have room. The
-    /// holds are for [`Quotas::settle`] or [`Quotas::void`].
+    /// holds are for [`Quotas::settle`] or [`Quotas::void`]; a shadow takes what is said and holds nothing.
     pub fn charge(&mut self, wall_ns: u64, call: &Call, amounts: &Amounts, taking: Taking) -> Vec<Hold> {
         self.see(wall_ns);
         let mut holds = Vec::new();
@@ -220,36 +219,36 @@ impl Quotas {
         for meeting in self.shadows(call) {
             let soft = self.quotas[meeting.0].enforcement == Enforcement::Soft;
             if self.meet(&meeting, amounts) || soft {
-                let hold = self.take(&meeting, amounts, taking);
-                // Nothing waits for the outcome of a request because of a shadow.
-                holds.extend(hold.filter(|hold| hold.reservation.is_some()));
+                self.take(&meeting, amounts, Taking::Final);
             }
         }
         holds
     }
 
     /// Tells what became of a request. What it took belongs to the period in which it was reserved; if that is
-    /// over, only the past is written anew. Answers whether there was something to settle.
+    /// over, only the past is written anew. Whether it failed and how long it took belongs to the present. Answers
+    /// whether there was something to settle.
     pub fn settle(&mut self, wall_ns: u64, hold: &Hold, observed: &Observed) -> bool {
         self.see(wall_ns);
         let at = self.latest_wall_ns;
-        let Some(place) = self.find(&hold.quota) else { return false };
-        let counted = self.quotas[place].counted;
-        let Some(record) = self.held(hold) else { return false };
-        match (hold.reservation, counted) {
-            (Some(number), _) => {
-                if !record.settle(number, at, observed.amounts.of(counted)) {
-                    return false;
+        let Some(meeting) = self.held(hold) else { return false };
+        let counted = self.quotas[meeting.0].counted;
+        let Some(number) = hold.reservation else {
+            match counted {
+                Counted::Errors => {
+                    let failed = observed.failed.then_some(Entry { amount: 1, held: None });
+                    self.open(&meeting).entries.extend(failed);
                 }
+                _ => self.open(&meeting).latencies_ns.extend(observed.latency_ns),
             }
-            (None, Counted::Errors) if observed.failed => {
-                record.entries.push(Entry { amount: 1, held: None });
-            }
-            (None, Counted::LatencyP99) => record.latencies_ns.extend(observed.latency_ns),
-            (None, _) => {}
-        }
-        self.tell(&(place, hold.key.clone()), hold.period);
-        true
+            self.tell(&meeting);
+            return true;
+        };
+        let record =
+            self.counter_mut(&meeting).records.get_mut(&hold.period).expect("the period of the hold");
+        let settled = record.settle(number, at, observed.amounts.of(counted));
+        self.tell(&meeting);
+        settled
     }
 
     /// Gives back what a request reserved.
@@ -263,7 +262,8 @@ impl Quotas {
         }
     }
 
-    /// Changes a limit from now on. What was carried into the current periods stays.
+    /// Changes a limit from now on. What was carried into the current periods stays. Alerts that are not reached
+    /// any more can be raised again, and those that are reached now are raised.
     ///
     /// # Panics
     /// If there is no such quota.
@@ -272,6 +272,14 @@ impl Quotas {
         let place = self.find(quota).expect("a quota of the model");
         self.quotas[place].limit = limit;
         self.limits.entry(quota.to_owned()).or_default().push((self.latest_wall_ns, limit));
+        for meeting in self.meetings(place) {
+            let quota = self.quotas[place].clone();
+            if let Some(record) = self.present(&meeting) {
+                let reached = reached(&quota, record);
+                record.alerted.retain(|percent| reached.contains(percent));
+            }
+            self.tell(&meeting);
+        }
     }
 
     /// Makes a quota hard or soft.
@@ -283,10 +291,23 @@ impl Quotas {
         self.quotas[place].enforcement = enforcement;
     }
 
-    /// Forgets what a name, or every name, did under a quota.
-    pub fn reset(&mut self, quota: &str, key: Option<&str>) {
-        let forgotten = |name: &str| key.is_none_or(|key| key == name);
-        self.counters.retain(|(owner, name), _| owner != quota || !forgotten(name));
+    /// Forgets what a name, or every name, has used in the present period of a quota, and the alerts. What is
+    /// reserved stays so, and so does what was carried.
+    ///
+    /// # Panics
+    /// If there is no such quota.
+    pub fn reset(&mut self, wall_ns: u64, quota: &str, key: Option<&str>) {
+        self.see(wall_ns);
+        let place = self.find(quota).expect("a quota of the model");
+        for meeting in self.meetings(place) {
+            if key.is_none_or(|key| key == meeting.1)
+                && let Some(record) = self.present(&meeting)
+            {
+                record.entries.retain(Entry::is_pending);
+                record.latencies_ns.clear();
+                record.alerted.clear();
+            }
+        }
     }
 
     /// How a name stands under a quota, once it has met it.
@@ -396,18 +417,15 @@ impl Quotas {
         let id = (quota.name.clone(), key.clone());
         if !self.counters.contains_key(&id) {
             self.numbered += 1;
-            let first = quota.period(self.latest_wall_ns).index;
-            self.counters.insert(id.clone(), Counter::new(self.numbered, first));
+            self.counters.insert(id.clone(), Counter::new(self.numbered));
         }
         let record = self.record(&quota, &self.counters[&id], self.latest_wall_ns);
         match quota.counted {
             Counted::Errors => record.used() < u128::from(quota.limit),
-            Counted::LatencyP99 => {
-                let limit_ns = u128::from(quota.limit) * 1_000_000;
-                record.percentile_99_ns().is_none_or(|latency| u128::from(latency) <= limit_ns)
-            }
+            Counted::LatencyP99 => !is_slow(&quota, &record),
             _ => {
-                record.used() + record.reserved() + amounts.of(quota.counted) <= record.capacity(quota.limit)
+                let amount = amounts.of(quota.counted);
+                amount == 0 || record.used() + record.reserved() + amount <= record.capacity(quota.limit)
             }
         }
     }
@@ -435,7 +453,7 @@ impl Quotas {
         let counter = self.counter_mut(meeting);
         counter.counts.allowed += 1;
         let born = counter.born;
-        self.tell(meeting, period);
+        self.tell(meeting);
         let waits = quota.counted.is_observed() || reservation.is_some();
         waits.then(|| Hold { quota: quota.name, key: key.clone(), period, born, reservation })
     }
@@ -448,11 +466,12 @@ impl Quotas {
             Cow::Owned(fresh) => Some(fresh),
             Cow::Borrowed(_) => None,
         };
-        let records = &mut self.counter_mut(meeting).records;
+        let counter = self.counter_mut(meeting);
+        counter.first.get_or_insert(period);
         if let Some(fresh) = fresh {
-            records.insert(period, fresh);
+            counter.records.insert(period, fresh);
         }
-        records.get_mut(&period).expect("a record that was there, or is now")
+        counter.records.get_mut(&period).expect("a record that was there, or is now")
     }
 
     /// The record of the period around `wall_ns`: the one that there is, or one with nothing used.
@@ -464,7 +483,7 @@ impl Quotas {
         let limit = self.limit_before(quota, period.start_ns);
         let most = u128::from(limit) * u128::from(quota.rollover_percent) / 100;
         let carry = match counter.records.get(&(period.index - 1)) {
-            _ if period.index <= counter.first => 0,
+            _ if counter.first.is_none_or(|first| period.index <= first) => 0,
             None => most, // the period before was not used at all
             Some(before) => most.min(before.capacity(limit).saturating_sub(before.taken_at_end())),
         };
@@ -486,32 +505,34 @@ impl Quotas {
         Wait::Nanos(quota.period(self.latest_wall_ns).end_ns - self.latest_wall_ns)
     }
 
-    /// Raises the alerts of a counter whose period `period` has changed, if that is the current one.
-    fn tell(&mut self, meeting: &Meeting, period: i64) {
-        let (place, key) = meeting;
-        let quota = self.quotas[*place].clone();
-        let at = self.latest_wall_ns;
-        if quota.counted == Counted::LatencyP99 || quota.period(at).index != period {
-            return;
-        }
-        let Some(record) = self.counter_mut(meeting).records.get_mut(&period) else { return };
-        let taken = (record.used() + record.reserved()) * 100;
-        let mut raised = Vec::new();
-        for percent in ALERT_PERCENTS {
-            if taken >= record.capacity(quota.limit) * u128::from(percent) && record.alerted.insert(percent) {
-                raised.push(Alert { quota: quota.name.clone(), key: key.clone(), percent, wall_ns: at });
-            }
-        }
+    /// Raises the alerts of the present period that are reached and were not raised.
+    fn tell(&mut self, meeting: &Meeting) {
+        let quota = self.quotas[meeting.0].clone();
+        let wall_ns = self.latest_wall_ns;
+        let Some(record) = self.present(meeting) else { return };
+        let raised = reached(&quota, record).into_iter().filter(|percent| record.alerted.insert(*percent));
+        let alert = |percent| Alert { quota: quota.name.clone(), key: meeting.1.clone(), percent, wall_ns };
+        let raised: Vec<Alert> = raised.map(alert).collect();
         self.alerts.extend(raised);
     }
 
-    /// The record to which a hold belongs, unless its counter was reset or removed.
-    fn held(&mut self, hold: &Hold) -> Option<&mut Record> {
-        let counter = self.counters.get_mut(&(hold.quota.clone(), hold.key.clone()))?;
-        if counter.born != hold.born {
-            return None;
-        }
-        counter.records.get_mut(&hold.period)
+    /// The record of the present period, if the name took something in it.
+    fn present(&mut self, meeting: &Meeting) -> Option<&mut Record> {
+        let period = self.quotas[meeting.0].period(self.latest_wall_ns).index;
+        self.counter_mut(meeting).records.get_mut(&period)
+    }
+
+    /// All names that a quota has met.
+    fn meetings(&self, place: usize) -> Vec<Meeting> {
+        let names = self.counters.keys().filter(|(quota, _)| *quota == self.quotas[place].name);
+        names.map(|(_, key)| (place, key.clone())).collect()
+    }
+
+    /// The counter to which a hold belongs, unless its quota was removed.
+    fn held(&self, hold: &Hold) -> Option<Meeting> {
+        let counter = self.counters.get(&(hold.quota.clone(), hold.key.clone()))?;
+        let place = self.find(&hold.quota)?;
+        (counter.born == hold.born).then(|| (place, hold.key.clone()))
     }
 
     fn counter(&self, (place, key): &Meeting) -> &Counter {
@@ -522,6 +543,23 @@ impl Quotas {
         let id = (self.quotas[*place].name.clone(), key.clone());
         self.counters.get_mut(&id).expect("a quota that was met has a counter")
     }
+}
+
+/// Whether the 99th percentile of a period is above the limit.
+fn is_slow(quota: &Quota, record: &Record) -> bool {
+    let limit_ns = u128::from(quota.limit) * 1_000_000;
+    record.percentile_99_ns().is_some_and(|latency| u128::from(latency) > limit_ns)
+}
+
+/// The levels of usage that are reached. What is too slow has reached the last of them.
+fn reached(quota: &Quota, record: &Record) -> Vec<u64> {
+    let taken = (record.used() + record.reserved()) * 100;
+    let capacity = record.capacity(quota.limit);
+    let is_reached = |percent: u64| match quota.counted {
+        Counted::LatencyP99 => percent == 100 && is_slow(quota, record),
+        _ => taken >= capacity * u128::from(percent),
+    };
+    ALERT_PERCENTS.into_iter().filter(|percent| is_reached(*percent)).collect()
 }
 
 impl Quota {

@@ -46,16 +46,16 @@ pub struct Counts {
 pub(super) struct Counter {
     /// Tells counters of the same quota and name apart.
     pub(super) born: u64,
-    /// The period in which the name met the quota first.
-    pub(super) first: i64,
+    /// The period in which the name was charged first, if it ever was.
+    pub(super) first: Option<i64>,
     /// The periods in which it took something.
     pub(super) records: BTreeMap<i64, Record>,
     pub(super) counts: Counts,
 }
 
 impl Counter {
-    pub(super) fn new(born: u64, first: i64) -> Self {
-        Self { born, first, records: BTreeMap::new(), counts: Counts::default() }
+    pub(super) fn new(born: u64) -> Self {
+        Self { born, first: None, records: BTreeMap::new(), counts: Counts::default() }
     }
 }
 
@@ -85,6 +85,13 @@ pub(super) struct Held {
     pub(super) settled: Option<(u64, u128)>,
 }
 
+impl Entry {
+    /// Whether it is a reservation that is not yet settled.
+    pub(super) const fn is_pending(&self) -> bool {
+        matches!(&self.held, Some(Held { settled: None, .. }))
+    }
+}
+
 impl Record {
     pub(super) fn new(period: Period, carry: u128) -> Self {
         let (entries, latencies_ns) = (Vec::new(), Vec::new());
@@ -107,8 +114,7 @@ impl Record {
 
     /// What is reserved and not yet settled.
     pub(super) fn reserved(&self) -> u128 {
-        let pending = |entry: &&Entry| matches!(&entry.held, Some(Held { settled: None, .. }));
-        self.entries.iter().filter(pending).map(|entry| entry.amount).sum()
+        self.entries.iter().filter(|entry| entry.is_pending()).map(|entry| entry.amount).sum()
     }
 
     /// What was used when the period ended; reservations that were not settled by then count as used.

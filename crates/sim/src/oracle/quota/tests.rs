@@ -88,10 +88,12 @@ fn what_is_left_is_carried_once_and_up_to_the_percentage() {
 }
 
 #[test]
-fn a_first_meeting_that_is_refused_is_a_first_period_too() {
+fn a_name_begins_with_its_first_charge_and_not_with_a_refusal() {
     let mut quotas = Quotas::new(vec![monthly(100)]);
     assert!(!take(&mut quotas, midnight(2026, 1, 31), &acme(), 101));
-    assert_eq!(stands(&quotas, midnight(2026, 2, 1)).0, 10);
+    assert!(take(&mut quotas, midnight(2026, 2, 1), &acme(), 1));
+    assert_eq!(stands(&quotas, midnight(2026, 2, 1)), (0, 1, 0, 99));
+    assert_eq!(stands(&quotas, midnight(2026, 3, 1)).0, 10);
 }
 
 #[test]
@@ -126,6 +128,7 @@ fn a_reservation_counts_until_it_is_settled_with_what_was_taken() {
     assert!(settle(&mut quotas, at, &holds, 200));
     assert_eq!(stands(&quotas, at), (0, 225, 0, 0), "more than was reserved counts too");
     assert!(!take(&mut quotas, at, &acme(), 1));
+    assert!(take(&mut quotas, at, &acme(), 0), "what takes nothing always passes");
     assert_eq!(stands(&quotas, midnight(2026, 4, 1)).0, 0);
 }
 
@@ -281,12 +284,9 @@ fn a_quota_on_errors_refuses_once_there_were_enough() {
     assert!(one(&mut quotas, 2, 2, true));
     assert!(!one(&mut quotas, 3, 3, false));
     assert!(one(&mut quotas, MINUTE, MINUTE, true));
-    assert!(
-        one(&mut quotas, MINUTE + 1, 2 * MINUTE, true),
-        "told late, it belongs to the minute of its request"
-    );
-    assert_eq!(status(&quotas, 2 * MINUTE, "tenant:*").used, 0);
-    assert_eq!(quotas.used_in("tenant:*", "acme", 1), 2);
+    assert!(one(&mut quotas, MINUTE + 1, 2 * MINUTE, true), "an answer may take longer than a period");
+    assert_eq!(status(&quotas, 2 * MINUTE, "tenant:*").used, 1, "it counts when it is told");
+    assert_eq!(quotas.used_in("tenant:*", "acme", 1), 1);
 }
 
 #[test]
@@ -310,6 +310,7 @@ fn a_quota_on_latency_refuses_while_one_answer_in_a_hundred_is_too_slow() {
     }
     assert!(!answer(&mut quotas, 1), "of 199 the 198th is the smaller of the two");
     assert!(answer(&mut quotas, 1), "of 200 the 198th is fast");
+    assert_eq!(quotas.alerts().iter().map(|alert| alert.percent).collect::<Vec<_>>(), [100]);
 }
 
 #[test]
@@ -333,6 +334,12 @@ fn alerts_are_raised_once_in_each_period() {
     assert_eq!(percents(&quotas).len(), 5);
     assert!(settle(&mut quotas, march, &holds, 90));
     assert_eq!(percents(&quotas)[5..], [80], "90 of 104");
+    quotas.set_limit(march, "tenant:*", 90);
+    assert_eq!(percents(&quotas)[6..], [95], "90 of 94");
+    quotas.set_limit(march, "tenant:*", 1000);
+    assert_eq!(status(&quotas, march, "tenant:*").alerted, []);
+    quotas.set_limit(march, "tenant:*", 105);
+    assert_eq!(percents(&quotas)[7..], [80], "90 of 109, and not for the first time");
 }
 
 #[test]
@@ -348,16 +355,31 @@ fn a_budget_is_a_quota_on_money() {
 }
 
 #[test]
-fn a_reset_begins_anew_and_leaves_holds_behind() {
+fn a_reset_forgets_what_is_used_and_keeps_what_is_reserved_and_carried() {
+    let mut quotas = Quotas::new(vec![monthly(100)]);
+    assert!(take(&mut quotas, 0, &acme(), 10));
+    let february = midnight(1970, 2, 1);
+    let settled = reserve(&mut quotas, february, &acme(), 10);
+    let holds = reserve(&mut quotas, february, &acme(), 60);
+    assert!(settle(&mut quotas, february, &settled, 20));
+    assert!(take(&mut quotas, february, &acme(), 9));
+    assert_eq!(stands(&quotas, february), (10, 29, 60, 21));
+    quotas.reset(february, "tenant:*", Some("zeta"));
+    assert_eq!(stands(&quotas, february), (10, 29, 60, 21));
+    quotas.reset(february, "tenant:*", Some("acme"));
+    assert_eq!(stands(&quotas, february), (10, 0, 60, 50));
+    assert!(settle(&mut quotas, february, &holds, 50));
+    assert_eq!(stands(&quotas, february), (10, 50, 0, 60));
+}
+
+#[test]
+fn a_hold_of_a_quota_that_was_removed_is_stale() {
     let mut quotas = Quotas::new(vec![monthly(100)]);
     let holds = reserve(&mut quotas, 0, &acme(), 60);
-    quotas.reset("tenant:*", Some("zeta"));
-    assert_eq!(stands(&quotas, 0), (0, 0, 60, 40));
-    quotas.reset("tenant:*", Some("acme"));
-    assert_eq!(quotas.status(0, "tenant:*", "acme"), None);
+    quotas.remove("tenant:*");
+    assert!(take(&mut quotas, 0, &acme(), 1000));
+    quotas.add(monthly(100));
     assert!(take(&mut quotas, 0, &acme(), 1));
     assert!(!settle(&mut quotas, 0, &holds, 50));
     assert_eq!(stands(&quotas, 0), (0, 1, 0, 99));
-    quotas.remove("tenant:*");
-    assert!(take(&mut quotas, 0, &acme(), 1000));
 }
