@@ -29,8 +29,10 @@ pub struct Record {
     pub path: String,
     /// The size of the answer.
     pub bytes: u64,
-    /// The tokens of a request to a language model.
+    /// The tokens of a request to a language model, in and out together.
     pub tokens: u64,
+    /// Those of them that were generated.
+    pub output_tokens: u64,
 }
 
 /// What was read.
@@ -114,7 +116,7 @@ mod tests {
         assert_eq!((log.lines, log.malformed), (4, vec![4]));
         assert_eq!(log.records.len(), 1);
         assert_eq!(log.records[0].0, 3);
-        assert_eq!(log.records[0].1.tokens, 4818);
+        assert_eq!((log.records[0].1.tokens, log.records[0].1.output_tokens), (4818, 10));
         assert_eq!(log.records[0].1.time_ns % 1_000_000_000, 979_960_000);
     }
 

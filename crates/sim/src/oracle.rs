@@ -1,4 +1,4 @@
-//! Reference models of rate limiting: exact, slow, and meant to be checked by reading.
+//! Reference models of rate limits, quotas and bills: exact, slow, and meant to be checked by reading.
 //!
 //! Quantities are fractions of big integers, histories are kept whole, and whatever can be defined is
 //! computed by its definition: the time after which a request would pass is found by asking the model at
@@ -8,15 +8,29 @@
 //! - [`meter`] models one key of one limit: [`Meter`];
 //! - [`scope`] decides which limits a request meets and under which name;
 //! - [`limiter`] models all limits together: [`Limiter`];
-//! - [`routes`] gives a path its endpoint group.
+//! - [`routes`] gives a path its endpoint group;
+//! - [`call`] adds to a request what quotas count and prices are for: [`Call`];
+//! - [`money`] rounds, [`price`] says what amounts cost, [`billing`] makes invoices: [`Billing`];
+//! - [`quota`] models all quotas together: [`Quotas`];
+//! - [`governed`] is the whole, limits, quotas, budgets and bills: [`Governed`].
 
 mod account;
+pub mod billing;
+pub mod call;
+pub mod governed;
 pub mod limiter;
 pub mod meter;
+pub mod money;
+pub mod price;
+pub mod quota;
 pub mod routes;
 pub mod rule;
 pub mod scope;
 
+pub use billing::Billing;
+pub use call::Call;
+pub use governed::Governed;
 pub use limiter::{Counts, Limiter, Outcome, Verdict};
 pub use meter::{Meter, Wait};
+pub use quota::{Quota, Quotas};
 pub use rule::{Algorithm, Align, Clocks, Kind, Limit, Pattern, Request, Unit};

@@ -26,7 +26,7 @@ pub fn record(line: &str) -> Option<Record> {
         method: method.to_owned(),
         path: target.split('?').next().unwrap_or("").to_owned(),
         bytes: if size == "-" { 0 } else { number(size)? },
-        tokens: 0,
+        ..Record::default()
     })
 }
 
@@ -110,7 +110,7 @@ mod tests {
             method: "POST".to_owned(),
             path: "/api/v1/chat".to_owned(),
             bytes: 203_023,
-            tokens: 0,
+            ..Record::default()
         };
         assert_eq!(record(line), Some(expected));
     }

@@ -28,9 +28,11 @@ pub fn columns(header: &str) -> Option<Columns> {
 pub fn record(columns: &Columns, line: &str) -> Option<Record> {
     let fields: Vec<&str> = line.split(',').map(str::trim).collect();
     let tokens = |place: usize| number(fields.get(place)?);
+    let output_tokens = tokens(columns.generated_tokens)?;
     Some(Record {
         time_ns: time(fields.get(columns.time)?)?.utc_ns()?,
-        tokens: tokens(columns.context_tokens)?.checked_add(tokens(columns.generated_tokens)?)?,
+        tokens: tokens(columns.context_tokens)?.checked_add(output_tokens)?,
+        output_tokens,
         ..Record::default()
     })
 }
@@ -92,7 +94,7 @@ mod tests {
     fn columns_go_by_their_names() {
         let columns = columns("GeneratedTokens,model,TIMESTAMP,ContextTokens").unwrap();
         let record = record(&columns, "3,m,1970-01-01 00:00:01,40").unwrap();
-        assert_eq!((record.tokens, record.time_ns), (43, 1_000_000_000));
+        assert_eq!((record.tokens, record.output_tokens, record.time_ns), (43, 3, 1_000_000_000));
         assert_eq!(super::columns("TIMESTAMP,ContextTokens"), None);
         assert_eq!(super::columns("2023-11-16 18:17:03,1,2"), None);
     }

@@ -95,11 +95,16 @@ impl Limiter {
 
     /// Decides `request` and charges for it if it passes.
     pub fn decide(&mut self, now: Clocks, request: &Request) -> Outcome {
-        if request.exempt {
-            return Outcome { verdict: Verdict::Allow { delay_ns: 0 }, matched: vec![], refusing: vec![] };
+        let outcome = self.check(now, request);
+        if outcome.allowed() {
+            self.charge(request);
         }
-        let met: Vec<Limit> =
-            matching(&self.limits, request).into_iter().map(|index| self.limits[index].clone()).collect();
+        outcome
+    }
+
+    /// Decides `request` and charges nothing. A refusal is counted.
+    pub fn check(&mut self, now: Clocks, request: &Request) -> Outcome {
+        let met = self.met_by(request);
         for limit in &met {
             self.touch(now, limit, request);
         }
@@ -115,6 +120,14 @@ impl Limiter {
         };
         let names = |limits: &[Limit]| limits.iter().map(|limit| limit.name.clone()).collect();
         Outcome { verdict, matched: names(&met), refusing: names(&refusing) }
+    }
+
+    /// Charges `request`, which has just passed a [`Limiter::check`].
+    pub fn charge(&mut self, request: &Request) {
+        for limit in self.met_by(request) {
+            self.met_mut(&limit, request).charge(request.amount(limit.unit));
+            self.counts.entry(limit.name).or_default().allowed += 1;
+        }
     }
 
     /// Of the limits that `request` has met, the one with the least part of its capacity left, of equals
@@ -186,16 +199,17 @@ impl Limiter {
         worst
     }
 
-    fn allow(&mut self, now: Clocks, met: &[Limit], request: &Request) -> Verdict {
-        let mut longest = 0;
-        for limit in met {
-            let amount = request.amount(limit.unit);
-            let meter = self.met_mut(limit, request);
-            longest = longest.max(meter.delay_ns(now, amount));
-            meter.charge(amount);
-            self.counts.entry(limit.name.clone()).or_default().allowed += 1;
+    /// The limits that `request` meets; none if it is exempt.
+    fn met_by(&self, request: &Request) -> Vec<Limit> {
+        if request.exempt {
+            return Vec::new();
         }
-        Verdict::Allow { delay_ns: longest }
+        matching(&self.limits, request).into_iter().map(|index| self.limits[index].clone()).collect()
+    }
+
+    fn allow(&self, now: Clocks, met: &[Limit], request: &Request) -> Verdict {
+        let delay = |limit: &Limit| self.met(limit, request).delay_ns(now, request.amount(limit.unit));
+        Verdict::Allow { delay_ns: met.iter().map(delay).max().unwrap_or(0) }
     }
 
     fn deny(&mut self, now: Clocks, refusing: &[Limit], request: &Request) -> Verdict {

@@ -59,7 +59,7 @@ pub fn matching(limits: &[Limit], request: &Request) -> Vec<usize> {
 }
 
 /// The name that a pattern stands for: any address of a /64 stands for the /64.
-fn canonical(kind: Kind, pattern: &str) -> String {
+pub(super) fn canonical(kind: Kind, pattern: &str) -> String {
     match (kind, pattern.strip_suffix("/64").unwrap_or(pattern).parse()) {
         (Kind::Ip, Ok(address)) => address_name(address),
         _ => pattern.to_owned(),
