@@ -18,78 +18,8 @@ use crate::toml::{Key, Path, Position, Reader, SyntaxError, TableKind, Value, Vi
 pub use error::{ConfigError, Conflict, EntryName, ExpectedKey};
 use tables::{ARRAYS, Entry};
 
-<<<<<<< HEAD
-/// The tables of a configuration.
-const TABLES: &str = "[identity], [routes] and [[limit]]";
-
-/// The keys of `[[limit]]`.
-const LIMIT_KEYS: &str =
-    "one of scope, name, algorithm, capacity, rate, limit, window, lease, unit, align, enabled and mode";
-
-/// What is wrong at one place of a configuration.
-#[derive(Clone, Copy, Debug)]
-pub enum ConfigError<'a> {
-    /// The document is not TOML.
-    Syntax(SyntaxError<'a>),
-    /// There is no such table.
-    UnknownTable(Text<40>),
-    /// The table is written as `[name]` and has to be `[[name]]`, or the other way round.
-    TableKind {
-        /// How it has to be written.
-        expected: &'static str,
-    },
-    /// The table has no such key.
-    UnknownKey {
-        /// The key.
-        key: Text<40>,
-        /// The keys that it has.
-        expected: &'static str,
-    },
-    /// The value has another type than the key needs.
-    Type {
-        /// The key.
-        key: Text<40>,
-        /// What it needs.
-        expected: &'static str,
-        /// What was found.
-        found: &'static str,
-    },
-    /// A field of a limit is wrong.
-    Limit(SpecError),
-    /// A limit does not go with those before it.
-    Conflict {
-        /// Its name.
-        name: LimitName,
-        /// Why.
-        error: LimitError,
-    },
-    /// A route is wrong.
-    Route(RouteError),
-    /// A part of the identity is wrong.
-    Identity(IdentityError),
-}
-
-impl fmt::Display for ConfigError<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Syntax(error) => error.fmt(f),
-            Self::UnknownTable(name) => write!(f, "unknown table '{name}'; expected one of {TABLES}"),
-            Self::TableKind { expected } => write!(f, "expected {expected}"),
-            Self::UnknownKey { key, expected } => write!(f, "unknown key '{key}'; expected {expected}"),
-            Self::Type { key, expected, found } => write!(f, "{key}: expected {expected}, found {found}"),
-            Self::Limit(error) => error.fmt(f),
-            Self::Conflict { name, error } => write!(f, "limit '{name}': {error}"),
-            Self::Route(error) => error.fmt(f),
-            Self::Identity(error) => error.fmt(f),
-        }
-    }
-}
-
-impl core::error::Error for ConfigError<'_> {}
-=======
 /// The keys of `[identity]`.
 const IDENTITY_KEYS: ExpectedKey = ExpectedKey::Keys("actor_headers, session_header or trusted_hops");
->>>>>>> wire2
 
 /// Reads configurations, one at a time. All-zero when it is made.
 #[derive(Debug)]
