@@ -42,6 +42,8 @@ pub enum Action {
     RatelimitBan,
     RatelimitUnban,
     RatelimitHelp,
+    Complete,
+    Tickets,
     ConfigCheck,
     ConfigLoad,
     ConfigShow,

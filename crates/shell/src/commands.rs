@@ -1,7 +1,9 @@
 //! What each command does. The table in [`crate::command`] says what may be typed; here it is carried out.
 
 mod bench;
+mod books;
 mod buckets;
+mod complete;
 mod config;
 mod limits;
 mod machine;
@@ -48,6 +50,8 @@ pub(crate) fn run(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Out
     match invocation.action {
         Action::Request => request::request(context, invocation),
         Action::RatelimitTry => request::try_request(context, invocation),
+        Action::Complete => complete::complete(context, invocation),
+        Action::Tickets => complete::tickets(context, invocation),
         Action::Replay => replay::replay(context, invocation),
         Action::Bench => bench::bench(context, invocation),
         Action::RatelimitStatus => limits::status(context, invocation),

@@ -2,6 +2,8 @@
 //! to read configuration and logs. It is one large value that a caller puts into a static and never moves.
 
 use governance::config::Config;
+use governance::text::Text;
+use governance::time::{Instant, Now, WallTime};
 use wire::access_log::LineBuffer;
 use wire::config::ConfigReader;
 
@@ -10,16 +12,23 @@ pub const KEYS: usize = 65_536;
 /// Entries of exact windows of a governor.
 pub const LOG_ENTRIES: usize = 131_072;
 
+/// Tenants that a governor keeps books for.
+pub const TENANTS: usize = 2048;
+
 /// A governor of the size that Weir runs with.
-pub type Governor = governance::governor::Governor<KEYS, LOG_ENTRIES>;
+pub type Governor = governance::governor::Governor<KEYS, LOG_ENTRIES, TENANTS>;
 
 /// Everything that decides. All-zero when new.
 #[derive(Debug)]
 pub struct Engine {
     /// The governor whose decisions count.
     pub live: Governor,
-    /// A second governor, for replays and benchmarks; its state is of no account between commands.
+    /// A second governor, for replays and benchmarks.
     pub replay: Governor,
+    /// The log that was replayed last; empty if the second governor has been used for something else since.
+    pub replayed: Text<64>,
+    /// The log's own time at its end, by which the books of a replay are read.
+    pub replayed_until: Now,
     /// Where a configuration is collected and checked before it takes effect.
     pub staging: Config,
     /// What reads it.
@@ -35,6 +44,8 @@ impl Engine {
         Self {
             live: Governor::new(),
             replay: Governor::new(),
+            replayed: Text::EMPTY,
+            replayed_until: Now { instant: Instant(0), wall: WallTime(0) },
             staging: Config::new(),
             reader: ConfigReader::new(),
             line: LineBuffer::new(),

@@ -31,6 +31,38 @@ pub const COMMANDS: &[CommandSpec] = &[
         examples: &["request service=github ip=203.0.113.9", "request user=ada tokens=1200 --json"],
     },
     CommandSpec {
+        name: "complete",
+        group: Group::Traffic,
+        summary: "tell the outcome of a request that was given a ticket",
+        details: "What was reserved of limits, quotas and budgets is settled with what was really used; what is not \
+                  said is as it was reserved. More than was reserved is charged all the same. A ticket is settled \
+                  once; one that nobody settles in time gives back what it holds.",
+        form: Form::Action(
+            Action::Complete,
+            &[
+                required(positional("ticket", ValueKind::Text, "the ticket, such as 0-1")),
+                key("tokens", ValueKind::Integer, "the tokens that were used, in and out together"),
+                key("output_tokens", ValueKind::Integer, "those of them that were generated"),
+                key("bytes", ValueKind::Size, "the bytes that were used"),
+                key("ms", ValueKind::Integer, "how long it took, in milliseconds: latency and computing time"),
+                key("accesses", ValueKind::Integer, "the accesses to storage"),
+                key("hits", ValueKind::Integer, "the answers from a cache"),
+                key("status", ValueKind::Integer, "the status of the answer; from 500 on it is an error"),
+                VOID,
+                JSON,
+            ],
+        ),
+        examples: &["complete 0-1 tokens=2711 output_tokens=411", "complete 0-1 status=503 ms=1200", "complete 0-1 --void"],
+    },
+    CommandSpec {
+        name: "tickets",
+        group: Group::Traffic,
+        summary: "list the requests whose outcome is awaited",
+        details: "",
+        form: Form::Action(Action::Tickets, &[JSON]),
+        examples: &["tickets"],
+    },
+    CommandSpec {
         name: "replay",
         group: Group::Traffic,
         summary: "run a log through the limits, at the log's own time",
@@ -419,6 +451,13 @@ const JSON: ArgumentSpec = ArgumentSpec {
     name: "json",
     value: ValueKind::Text,
     summary: "print one JSON object a line",
+    need: Need::Optional,
+};
+const VOID: ArgumentSpec = ArgumentSpec {
+    form: ArgumentForm::Flag,
+    name: "void",
+    value: ValueKind::Text,
+    summary: "nothing was used: give back all that was reserved",
     need: Need::Optional,
 };
 const LIMIT: ArgumentSpec = required(positional("name", ValueKind::LimitName, "the limit"));
