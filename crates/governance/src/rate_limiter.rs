@@ -273,11 +273,11 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             Some(index) if index < self.matched => {
                 let matched = self.matches[index];
                 let (judged, is_crossing) = self.take(clearance.now, subject, matched);
-                let standing = judged.standing(matched);
-                if is_crossing {
-                    self.give_notice(clearance.now, matched.limit, matched.place);
-                }
-                Some(standing)
+                Some(if is_crossing {
+                    self.give_notice(clearance.now, matched.limit, matched.place)
+                } else {
+                    judged.standing(matched)
+                })
             }
             _ => None,
         };

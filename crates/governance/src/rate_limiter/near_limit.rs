@@ -4,6 +4,7 @@
 //! decision has found at least half of it. One bit of the bucket says which of the two is awaited.
 
 use super::{LimitId, Match, Place, RateLimiter};
+use crate::decision::LimitStanding;
 use crate::limit::LimitName;
 use crate::notice::Notices;
 use crate::scope::{KeyHash, Name};
@@ -48,21 +49,24 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         &self.notices
     }
 
-    // It takes what it needs of a match in registers: the match would be copied for it where it is not needed.
+    /// Notes that little is left of the bucket of a match, and tells how it stands.
+    // It takes what it needs of the match in registers: the whole would be copied for it where it is not needed.
     #[cold]
     #[inline(never)]
-    pub(super) fn give_notice(&mut self, now: Now, limit: u16, place: Place) {
+    pub(super) fn give_notice(&mut self, now: Now, limit: u16, place: Place) -> LimitStanding {
         // Every bucket that can be charged has the hash of its key beside it.
-        let judged = self.settled(now, Match { limit, place, hash: KeyHash(0) });
+        let matched = Match { limit, place, hash: KeyHash(0) };
+        let judged = self.settled(now, matched);
         *judged.is_near = true;
-        let Some(room) = judged.terms.room(judged.bucket) else { return };
-        let remaining = judged.terms.left(judged.bucket);
+        let standing = judged.standing(matched);
         let key = match place {
             Place::Slot(place) => Some(self.table.name(place as usize)),
             _ => None,
         };
         let limit = LimitId(limit);
         let name = self.registry.entry(limit).spec.name;
-        self.notices.push(NearLimit { limit, name, key, remaining, capacity: room.capacity, at: now });
+        let (remaining, capacity) = (standing.remaining(), standing.capacity.unwrap_or(0));
+        self.notices.push(NearLimit { limit, name, key, remaining, capacity, at: now });
+        standing
     }
 }

@@ -2,11 +2,15 @@
 //! request, the table at and beyond its capacity, and what operators do while requests go on.
 
 mod grants;
+mod holds;
+mod in_flight;
 mod levels;
 mod live;
 mod models;
 mod naive;
+mod near_limit;
 mod several;
+mod shadow;
 mod sliding_log;
 mod support;
 mod table;

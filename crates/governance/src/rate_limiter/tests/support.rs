@@ -2,9 +2,9 @@
 
 use crate::decision::{Decision, Wait};
 use crate::governor::Governor;
-use crate::limit::{Align, BucketShape, LimitSpec, RateLimitAlgorithm, WindowShape};
-use crate::rate_limiter::LimitId;
-use crate::request::{Request, Unit};
+use crate::limit::{Align, BucketShape, ConcurrencyShape, LimitSpec, RateLimitAlgorithm, WindowShape};
+use crate::rate_limiter::{Access, LimitHold, LimitId, RateLimiter, Refusal};
+use crate::request::{Request, Subject, Unit};
 use crate::scope::{HashSecret, KeyName, Kind, NameRef, Scope};
 use crate::time::{Instant, Nanos, Now, WallTime};
 
@@ -61,6 +61,24 @@ pub(super) fn sliding(limit: u64, length: &str) -> RateLimitAlgorithm {
 
 pub(super) fn log(limit: u64, length: &str) -> RateLimitAlgorithm {
     RateLimitAlgorithm::SlidingLog(window(limit, length, Align::Spread))
+}
+
+pub(super) fn in_flight(limit: u64, lease: &str) -> RateLimitAlgorithm {
+    RateLimitAlgorithm::Concurrency(ConcurrencyShape { limit, lease: lease.parse().unwrap() })
+}
+
+/// Charges a request with a ticket: what is to be settled.
+pub(super) fn hold<const KEYS: usize, const LOG: usize>(
+    limits: &mut RateLimiter<KEYS, LOG>,
+    now: u64,
+    request: &Request<'_>,
+) -> Result<Vec<LimitHold>, Refusal> {
+    let (subject, mut holds) = (Subject { request, group: None }, Vec::new());
+    let clearance = limits.check(at(now), &subject, Access::Charge)?;
+    let most = clearance.holds();
+    limits.charge_held(&subject, clearance, &mut |hold| holds.push(hold));
+    assert!(holds.len() <= most);
+    Ok(holds)
 }
 
 /// Both clocks at the same reading.
