@@ -1,6 +1,7 @@
 //! The table of commands. Names of arguments are the names of fields in `weir.toml`.
 
 use super::{Action, ArgumentForm, ArgumentSpec, CommandSpec, Form, Group, Need, SubcommandSpec, ValueKind};
+use crate::replay::TenantSource;
 use crate::term::Term;
 use governance::limit::RateLimitAlgorithm;
 
@@ -42,13 +43,22 @@ pub const COMMANDS: &[CommandSpec] = &[
             &[
                 required(positional("file", ValueKind::FileName, "the log")),
                 key("service", ValueKind::Text, "the service that the log is of (default web)"),
+                key("tenant", ValueKind::Text, "the customer that all requests are of"),
+                key(
+                    "tenant-by",
+                    ValueKind::OneOf(TenantSource::KEY_WORDS),
+                    "what each request has that its customer is named after",
+                ),
                 key("from", ValueKind::Time, "leave out requests before this time"),
                 key("to", ValueKind::Time, "leave out requests from this time on"),
                 key("seed", ValueKind::Integer, "the secret that keys are hashed with (default 0)"),
                 JSON,
             ],
         ),
-        examples: &["replay demo.log", "replay access.log service=web from=2015-05-17T10:05:03Z --json"],
+        examples: &[
+            "replay demo.log tenant-by=ip",
+            "replay access.log service=web from=2015-05-17T10:05:03Z --json",
+        ],
     },
     CommandSpec {
         name: "bench",
