@@ -414,7 +414,7 @@ const REQUEST_ARGUMENTS: &[ArgumentSpec] = &[
     key("bytes", ValueKind::Size, "its size, for limits that count bytes (default 0)"),
     key("tokens", ValueKind::Integer, "its tokens, for limits that count tokens (default 0)"),
     key("output_tokens", ValueKind::Integer, "those of its tokens that were generated (default 0)"),
-    key("ms", ValueKind::Integer, "the computing time that it takes, in milliseconds (default 0)"),
+    key("ms", ValueKind::Integer, "its computing time in milliseconds (default 0)"),
     key("accesses", ValueKind::Integer, "how often it accesses storage (default 0)"),
     key("hits", ValueKind::Integer, "how much of it was answered from a cache (default 0)"),
     key("cost", ValueKind::Integer, "how many requests it counts as (default 1)"),
