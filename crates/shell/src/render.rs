@@ -1,13 +1,17 @@
 //! Tables, numbers and lengths of time as people read them.
 //!
-//! A [`Table`] has no memory for rows: it asks the caller for them twice, once to measure and once to print.
+//! A [`Table`] has no memory for rows: it asks the caller for them twice, once to measure and once to print. So does
+//! a [`BarChart`].
 //! [`Grouped`], [`Humanized`] and [`ByteSize`] print single values, everywhere in the same way.
+
+mod chart;
 
 use core::fmt::{self, Write};
 
 use governance::time::Nanos;
 
 use crate::term::{Style, Term};
+pub use chart::{Bar, BarChart, EachBar};
 
 /// What stands between two columns.
 const GAP: &str = "  ";

@@ -5,9 +5,10 @@
 //! caller can show progress and stop.
 
 use crate::engine::Governor;
+use crate::term::Printable;
 use core::fmt;
-use governance::request::Request;
-use governance::scope::{NameRef, ScopeError};
+use governance::request::{Request, Subject};
+use governance::scope::{Kind, NameRef, ScopeError};
 use governance::time::{Nanos, Now, WallTime};
 use wire::access_log::{self, LineBuffer, LogError};
 use wire::log_reader::{FormatError, Line, LineTooLong, Lines, LogFormat, detect};
@@ -21,10 +22,39 @@ pub const SHOWN_MALFORMED_MAX: usize = 5;
 pub struct ReplayOptions<'a> {
     /// The service that every request is for.
     pub service: NameRef<'a>,
+    /// Whose requests they are.
+    pub tenant: TenantSource<'a>,
     /// Requests before this time are left out.
     pub from: Option<WallTime>,
     /// Requests at and after this time are left out.
     pub to: Option<WallTime>,
+}
+
+/// Whose the requests of a log are, which no log says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TenantSource<'a> {
+    /// Nobody's.
+    #[default]
+    Absent,
+    /// All of them this tenant's.
+    Fixed(NameRef<'a>),
+    /// Each the tenant's that is named like its key of this kind, as the key is shown; nobody's where there is none.
+    Key(Kind),
+}
+
+impl TenantSource<'_> {
+    /// The kinds whose keys a log can give, as users write them.
+    pub const KEY_WORDS: &'static [&'static str] = &[Kind::Ip.word(), Kind::User.word(), Kind::Group.word()];
+}
+
+impl fmt::Display for TenantSource<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("none"),
+            Self::Fixed(name) => write!(f, "{}", Printable(name.as_str())),
+            Self::Key(kind) => write!(f, "by {kind}"),
+        }
+    }
 }
 
 /// Why a line is not a request.
@@ -172,6 +202,7 @@ impl<'a> Replay<'a> {
                     ip: Some(record.ip),
                     user,
                     path: Some(record.path),
+                    method: method_name(record.method),
                     bytes: record.bytes,
                     ..request
                 };
@@ -186,7 +217,8 @@ impl<'a> Replay<'a> {
             Reader::TokenLog(columns) => {
                 let record = columns.record(text).map_err(Malformed::TokenLog)?;
                 // What was asked for is not in such a log: an unknown path, as of any request that came in.
-                let request = Request { path: Some(b""), tokens: record.tokens, ..request };
+                let (tokens, output_tokens) = (record.tokens, record.output_tokens);
+                let request = Request { path: Some(b""), tokens, output_tokens, ..request };
                 self.decide(record.time, &request, governor);
             }
         }
@@ -194,10 +226,29 @@ impl<'a> Replay<'a> {
     }
 
     fn decide(&mut self, time: WallTime, request: &Request<'_>, governor: &mut Governor) {
-        let ReplayOptions { from, to, .. } = self.options;
+        let ReplayOptions { tenant, from, to, .. } = self.options;
         if from.is_some_and(|from| time < from) || to.is_some_and(|to| time >= to) {
             return;
         }
+        let key = match tenant {
+            TenantSource::Key(kind) => {
+                let group = request.path.map(|path| governor.routes().group_of(path));
+                Subject { request, group }.name(kind)
+            }
+            TenantSource::Absent | TenantSource::Fixed(_) => None,
+        };
+        let tenant = match &key {
+            // A key has a name that a request can bear.
+            Some(name) => NameRef::new(name.as_str()).ok(),
+            None => {
+                if let TenantSource::Fixed(name) = tenant {
+                    Some(name)
+                } else {
+                    None
+                }
+            }
+        };
+        let request = &Request { tenant, ..*request };
         let report = &mut self.report;
         report.first.get_or_insert(time);
         report.latest = report.latest.max(time);
@@ -220,4 +271,24 @@ impl<'a> Replay<'a> {
 fn user_name(user: &[u8]) -> Result<NameRef<'_>, Malformed> {
     let user = core::str::from_utf8(user).map_err(|_| Malformed::UserEncoding)?;
     NameRef::new(user).map_err(Malformed::User)
+}
+
+/// The method of a request, where what stands in its place can be one's name.
+fn method_name(method: &[u8]) -> Option<NameRef<'_>> {
+    let method = core::str::from_utf8(method).ok().filter(|method| *method != "-")?;
+    NameRef::new(method).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::method_name;
+
+    #[test]
+    fn a_method_is_a_name_or_nothing() {
+        let name = |method: &'static [u8]| method_name(method).map(|name| name.as_str());
+        assert_eq!(name(b"POST"), Some("POST"));
+        for method in [&b"-"[..], b"", b"\xff", &[b'M'; 65]] {
+            assert_eq!(name(method), None);
+        }
+    }
 }

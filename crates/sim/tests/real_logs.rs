@@ -16,7 +16,7 @@ use governance::governor::Governor as GovernorOf;
 use governance::scope::{HashSecret, NameRef};
 use governance::time::{Nanos, Now, WallTime};
 use shell::engine::{Engine, Governor};
-use shell::replay::{Progress, Replay, ReplayOptions, SHOWN_MALFORMED_MAX};
+use shell::replay::{Progress, Replay, ReplayOptions, SHOWN_MALFORMED_MAX, TenantSource};
 use sim::demo;
 use sim::logs::{self, Log};
 use sim::oracle::limiter::{Counts, shipped_limits};
@@ -218,7 +218,8 @@ fn compare_decisions<const KEYS: usize, const LOG: usize>(
 
 /// The product's replay of the bytes of the log, one line at a time.
 fn compare_replay(engine: &mut Engine, content: &[u8], log: &Log, decided: &[Decided], model: &Limiter) {
-    let options = ReplayOptions { service: NameRef::new("web").expect("a name"), from: None, to: None };
+    let service = NameRef::new("web").expect("a name");
+    let options = ReplayOptions { service, tenant: TenantSource::Absent, from: None, to: None };
     let mut replay = Replay::new(content, options, &mut engine.line).expect("a log");
     let mut upcoming = decided.iter().peekable();
     let mut expected: BTreeMap<&str, Counts> = BTreeMap::new();

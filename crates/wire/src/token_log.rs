@@ -29,6 +29,8 @@ pub struct TokenRecord {
     pub time: WallTime,
     /// The tokens that it took: those of its context and those generated.
     pub tokens: u64,
+    /// Those of them that were generated.
+    pub output_tokens: u64,
 }
 
 impl TokenLog {
@@ -73,8 +75,9 @@ impl TokenLog {
         let time = parse_time(text(0)?).ok_or(RecordError::Time)?;
         let count =
             |which: usize| decimal(text(which)?).ok_or(RecordError::Number { column: COLUMNS[which] });
-        let tokens = count(1)?.checked_add(count(2)?).ok_or(RecordError::TooManyTokens)?;
-        Ok(TokenRecord { time, tokens })
+        let (context, output_tokens) = (count(1)?, count(2)?);
+        let tokens = context.checked_add(output_tokens).ok_or(RecordError::TooManyTokens)?;
+        Ok(TokenRecord { time, tokens, output_tokens })
     }
 }
 
@@ -191,7 +194,7 @@ mod tests {
     fn tokens_are_those_of_the_context_and_those_generated() {
         let log = TokenLog::from_header(HEADER).unwrap();
         let record = log.record(b"2023-11-16 18:17:03.9799600,4808,10").unwrap();
-        assert_eq!(record.tokens, 4818);
+        assert_eq!((record.tokens, record.output_tokens), (4818, 10));
         assert_eq!(record.time, WallTime(1_700_158_623_979_960_000));
     }
 
@@ -200,7 +203,7 @@ mod tests {
         let log =
             TokenLog::from_header(b"\xef\xbb\xbfx,GeneratedTokens,\"TIMESTAMP\",y,ContextTokens").unwrap();
         let record = log.record(b"\"a,b\",1,\"1970-01-01 00:00:01\",,2,more").unwrap();
-        assert_eq!((record.time, record.tokens), (WallTime(1_000_000_000), 3));
+        assert_eq!((record.time, record.tokens, record.output_tokens), (WallTime(1_000_000_000), 3, 1));
     }
 
     #[test]

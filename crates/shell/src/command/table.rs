@@ -1,6 +1,7 @@
 //! The table of commands. Names of arguments are the names of fields in `weir.toml`.
 
 use super::{Action, ArgumentForm, ArgumentSpec, CommandSpec, Form, Group, Need, SubcommandSpec, ValueKind};
+use crate::replay::TenantSource;
 use crate::term::Term;
 use governance::limit::{LimitMode, RateLimitAlgorithm};
 
@@ -74,13 +75,22 @@ pub const COMMANDS: &[CommandSpec] = &[
             &[
                 required(positional("file", ValueKind::FileName, "the log")),
                 key("service", ValueKind::Text, "the service that the log is of (default web)"),
+                key("tenant", ValueKind::Text, "the customer that all requests are of"),
+                key(
+                    "tenant-by",
+                    ValueKind::OneOf(TenantSource::KEY_WORDS),
+                    "what each request has that its customer is named after",
+                ),
                 key("from", ValueKind::Time, "leave out requests before this time"),
                 key("to", ValueKind::Time, "leave out requests from this time on"),
                 key("seed", ValueKind::Integer, "the secret that keys are hashed with (default 0)"),
                 JSON,
             ],
         ),
-        examples: &["replay demo.log", "replay access.log service=web from=2015-05-17T10:05:03Z --json"],
+        examples: &[
+            "replay demo.log tenant-by=ip",
+            "replay access.log service=web from=2015-05-17T10:05:03Z --json",
+        ],
     },
     CommandSpec {
         name: "bench",
@@ -434,6 +444,7 @@ const REQUEST_ARGUMENTS: &[ArgumentSpec] = &[
     key("provider", ValueKind::Text, "the provider that it goes to"),
     key("route", ValueKind::Text, "provider and method, such as openai:post"),
     key("path", ValueKind::Path, "its path, from which the routes tell the group"),
+    key("method", ValueKind::Text, "its method, such as post, for prices that go by it"),
     key(
         "headers",
         ValueKind::Text,
@@ -441,6 +452,10 @@ const REQUEST_ARGUMENTS: &[ArgumentSpec] = &[
     ),
     key("bytes", ValueKind::Size, "its size, for limits that count bytes (default 0)"),
     key("tokens", ValueKind::Integer, "its tokens, for limits that count tokens (default 0)"),
+    key("output_tokens", ValueKind::Integer, "those of its tokens that were generated (default 0)"),
+    key("ms", ValueKind::Integer, "its computing time in milliseconds (default 0)"),
+    key("accesses", ValueKind::Integer, "how often it accesses storage (default 0)"),
+    key("hits", ValueKind::Integer, "how much of it was answered from a cache (default 0)"),
     key("cost", ValueKind::Integer, "how many requests it counts as (default 1)"),
     key("priority", ValueKind::OneOf(&["critical", "high", "normal", "low", "batch"]), "how urgent it is"),
     JSON,

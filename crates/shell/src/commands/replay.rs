@@ -5,11 +5,11 @@ use super::{Context, Failed, Outcome};
 use crate::command::Invocation;
 use crate::files::File;
 use crate::render::{Cell, Column, Grouped, Humanized, Table};
-use crate::replay::{Progress, Replay, ReplayOptions, ReplayReport};
+use crate::replay::{Progress, Replay, ReplayOptions, ReplayReport, TenantSource};
 use crate::term::{Printable, Style, Term};
 use governance::export::ObjectWriter;
 use governance::rate_limiter::DeniedKey;
-use governance::scope::{HashSecret, NameRef};
+use governance::scope::{HashSecret, Kind, NameRef};
 use governance::time::{Nanos, WallTime};
 
 /// Lines between two looks at Ctrl-C and the clock.
@@ -112,6 +112,7 @@ impl ProgressLine {
 fn options<'a>(context: &mut Context<'_>, invocation: &Invocation<'a>) -> Result<ReplayOptions<'a>, Failed> {
     let service = NameRef::new(invocation.get("service").unwrap_or(DEFAULT_SERVICE));
     let service = service.map_err(|error| context.fail(format_args!("service: {error}")))?;
+    let tenant = tenant(context, invocation)?;
     let mut time = |key: &str| -> Result<Option<WallTime>, Failed> {
         let Some(text) = invocation.get(key) else { return Ok(None) };
         text.parse().map(Some).map_err(|error| context.fail(format_args!("{key}: {error}")))
@@ -124,7 +125,21 @@ fn options<'a>(context: &mut Context<'_>, invocation: &Invocation<'a>) -> Result
             context.fail(format_args!("from has to be before to; nothing lies between {from} and {to}"))
         );
     }
-    Ok(ReplayOptions { service, from, to })
+    Ok(ReplayOptions { service, tenant, from, to })
+}
+
+fn tenant<'a>(context: &mut Context<'_>, invocation: &Invocation<'a>) -> Result<TenantSource<'a>, Failed> {
+    match (invocation.get("tenant"), invocation.get("tenant-by")) {
+        (None, None) => Ok(TenantSource::Absent),
+        (Some(name), None) => NameRef::new(name)
+            .map(TenantSource::Fixed)
+            .map_err(|error| context.fail(format_args!("tenant: {error}"))),
+        // The table lets nothing else pass than words of kinds.
+        (None, Some(word)) => Ok(Kind::from_word(word).map_or(TenantSource::Absent, TenantSource::Key)),
+        (Some(_), Some(_)) => {
+            Err(context.fail(format_args!("tenant and tenant-by do not go together; expected one of them")))
+        }
+    }
 }
 
 fn write_text(
@@ -136,7 +151,7 @@ fn write_text(
     top: &TopDenied,
 ) -> Outcome {
     let (system, term) = (&mut *context.system, context.term);
-    writeln!(
+    write!(
         system,
         "{}   {} lines   {} malformed   {} of log time   service {}",
         term.paint(Style::Name, Printable(file.name)),
@@ -145,6 +160,10 @@ fn write_text(
         Humanized(report.virtual_time()),
         Printable(options.service.as_str()),
     )?;
+    match options.tenant {
+        TenantSource::Absent => writeln!(system)?,
+        tenant => writeln!(system, "   tenant {tenant}")?,
+    }
     write!(
         system,
         "requests {}   {} {}",

@@ -129,11 +129,25 @@ fn read<'a>(context: &mut Context<'_>, invocation: &Invocation<'a>) -> Result<Re
             *place = Some(name);
         }
     }
+    if let Some(method) = invocation.get("method") {
+        let method = NameRef::new(method).map_err(|error| context.fail(format_args!("method: {error}")))?;
+        request.method = Some(method);
+    }
     if let Some(bytes) = invocation.get("bytes") {
         request.bytes = parse_size(bytes).map_err(|error| context.fail(format_args!("bytes: {error}")))?;
     }
     request.path = invocation.get("path").map(|path| path.split('?').next().unwrap_or_default().as_bytes());
-    request.tokens = invocation.integer("tokens").unwrap_or(0);
+    let amount = |key: &str| invocation.integer(key).unwrap_or(0);
+    (request.tokens, request.output_tokens) = (amount("tokens"), amount("output_tokens"));
+    if request.output_tokens > request.tokens {
+        return Err(context.fail(format_args!(
+            "output_tokens: {} are more than all its tokens; expected at most tokens={}",
+            request.output_tokens, request.tokens
+        )));
+    }
+    request.compute_ms = amount("ms");
+    request.storage_accesses = amount("accesses");
+    request.cache_hits = amount("hits");
     request.cost = invocation.integer("cost").unwrap_or(1);
     request.priority = match invocation.get("priority") {
         Some("critical") => RequestPriority::Critical,

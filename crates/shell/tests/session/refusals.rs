@@ -94,6 +94,28 @@ fn numbers_out_of_range_are_refused_wherever_they_stand() {
 }
 
 #[test]
+fn a_request_generates_no_more_tokens_than_it_has() {
+    let mut desk = desk();
+    for (arguments, why) in [
+        (
+            "tokens=5 output_tokens=6",
+            "output_tokens: 6 are more than all its tokens; expected at most tokens=5",
+        ),
+        ("output_tokens=1", "output_tokens: 1 are more than all its tokens; expected at most tokens=0"),
+        ("ms=-1", "ms="),
+        ("hits=1.5", "hits="),
+        ("accesses=many", "accesses="),
+        ("method=\"\"", "method= needs a value"),
+    ] {
+        refuses(&mut desk, &format!("request key=k1 {arguments}"), why);
+        refuses(&mut desk, &format!("ratelimit try key=k1 {arguments}"), why);
+    }
+    let whole = "key=k1 tokens=5 output_tokens=5 method=POST ms=250 accesses=3 hits=2";
+    assert!(desk.answer(&format!("ratelimit try {whole}")).starts_with("allow   limit tokens"));
+    assert!(desk.answer(&format!("request {whole}")).starts_with("allow   limit tokens   remaining 88/100"));
+}
+
+#[test]
 fn names_have_a_length() {
     let mut desk = desk();
     let (longest, too_long) = ("n".repeat(64), "n".repeat(65));
@@ -102,6 +124,7 @@ fn names_have_a_length() {
         format!("ratelimit add scope=tenant:a algorithm=ban name={too_long}"),
         format!("ratelimit ban tenant:{too_long}"),
         format!("request tenant={too_long}"),
+        format!("request method={too_long}"),
         format!("request headers=\"X-Actor: {too_long}\""),
         format!("ratelimit reset tokens key={too_long}"),
     ] {

@@ -119,3 +119,58 @@ fn a_full_table_shares_a_bucket_and_says_so() {
         "allow   limit ip:*   remaining 4/5   full in 1 h 0 m"
     );
 }
+
+/// Requests of two users and of nobody, from one address and from one network.
+const TENANTS: &str = r#"192.0.2.1 - ada [17/May/2015:10:05:00 +0000] "GET /api/a HTTP/1.1" 200 1
+192.0.2.1 - bob [17/May/2015:10:05:01 +0000] "POST /b HTTP/1.1" 200 1
+2001:db8::1 - - [17/May/2015:10:05:02 +0000] "GET /api/c HTTP/1.1" 200 1
+2001:db8::2 - ada [17/May/2015:10:05:03 +0000] "-" 408 1
+"#;
+
+#[test]
+fn a_log_is_of_tenants_named_by_its_keys() {
+    let config = "[routes]\n\"/api\" = \"api\"\n[[limit]]\nscope = \"tenant:*\"\nalgorithm = \"fixed-window\"\n\
+                  limit = 1\nwindow = \"1d\"\nalign = \"clock\"\n";
+    let trace =
+        b"TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:17:03,1,2\n2023-11-16 18:17:04,1,2\n";
+    let mut desk = Desk::new(config, &[("a.log", TENANTS.as_bytes()), ("a.csv", trace)]);
+    let mut limit_and_top = |arguments: &str| {
+        let output = desk.run(&format!("replay {arguments} --json"));
+        output.lines().skip(1).map(|line| line.replace('"', "")).collect::<Vec<_>>().join(" ")
+    };
+    for (arguments, expected) in [
+        ("a.log", "{limit:tenant:*,allowed:0,denied:0,keys:0}"),
+        (
+            "a.log tenant-by=ip",
+            "{limit:tenant:*,allowed:2,denied:2,keys:2} \
+                                {top_denied:tenant:192.0.2.1,denied:1} {top_denied:tenant:2001:db8::/64,denied:1}",
+        ),
+        (
+            "a.log tenant-by=user",
+            "{limit:tenant:*,allowed:2,denied:1,keys:2} {top_denied:tenant:ada,denied:1}",
+        ),
+        (
+            "a.log tenant-by=group",
+            "{limit:tenant:*,allowed:2,denied:2,keys:2} \
+                                   {top_denied:tenant:api,denied:1} {top_denied:tenant:default,denied:1}",
+        ),
+        ("a.log tenant=acme", "{limit:tenant:*,allowed:1,denied:3,keys:1} {top_denied:tenant:acme,denied:3}"),
+        ("a.csv tenant-by=ip", "{limit:tenant:*,allowed:0,denied:0,keys:0}"),
+        ("a.csv tenant-by=user", "{limit:tenant:*,allowed:0,denied:0,keys:0}"),
+        ("a.csv tenant=acme", "{limit:tenant:*,allowed:1,denied:1,keys:1} {top_denied:tenant:acme,denied:1}"),
+    ] {
+        assert_eq!(limit_and_top(arguments), expected, "{arguments}");
+    }
+    let first = |output: String| output.lines().next().unwrap_or_default().to_owned();
+    assert!(first(desk.run("replay a.log tenant-by=ip")).ends_with("   service web   tenant by ip"));
+    assert!(first(desk.run("replay a.log tenant=acme")).ends_with("   service web   tenant acme"));
+    assert_eq!(
+        desk.answer("replay a.log tenant=acme tenant-by=ip"),
+        "error: tenant and tenant-by do not go together; expected one of them"
+    );
+    assert_eq!(
+        desk.answer(&format!("replay a.log tenant={}", "n".repeat(65))),
+        "error: tenant: the name has 65 bytes; at most 64 are allowed"
+    );
+    assert!(desk.answer("replay a.log tenant-by=path").contains("expected one of ip, user, group"));
+}
