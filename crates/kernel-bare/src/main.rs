@@ -12,6 +12,7 @@ use kernel_bare::sync::SpinLock;
 use kernel_bare::{Machine, clock, log};
 use shell::engine::Engine;
 use shell::session::{Session, Status};
+use shell::system::System;
 use shell::term::Term;
 
 kernel_bare::kernel!(kernel_main);
@@ -40,7 +41,7 @@ fn kernel_main(boot: &'static BootInfo) -> ! {
         }
     }
     let [k0, k1] = machine.secret().words;
-    ENGINE.lock().live.limits.set_secret(HashSecret { k0, k1 });
+    ENGINE.lock().live.set_secret(HashSecret { k0, k1 });
     let started = session.start(clock::since_power_on(), &mut machine, &mut ENGINE.lock());
     match option(&mut machine, COMMANDS_OPTION) {
         // The commands count on a configuration that is not in force.
@@ -81,7 +82,11 @@ fn run_and_power_off(commands: &str, mut machine: Machine, mut session: Session)
 fn serve_console(mut machine: Machine, mut session: Session) -> ! {
     session.prompt(&mut machine);
     loop {
-        machine.idle_until(None);
+        // What tickets hold is given back in time also while nobody types.
+        let due = ENGINE.lock().live.next_due();
+        machine.idle_until(due);
+        let now = machine.now();
+        ENGINE.lock().live.tick(now);
         while let Some(byte) = machine.read_byte() {
             match session.feed(byte, &mut machine, &mut ENGINE.lock()) {
                 Status::Done | Status::Failed => {}

@@ -196,8 +196,8 @@ fn configure(engine: &mut Engine, secret: HashSecret, limits: &[Limit]) {
 }
 
 /// Each request as the models had it: verdict, delay, refusing limit, wait.
-fn compare_decisions<const KEYS: usize, const LOG: usize>(
-    governor: &mut GovernorOf<KEYS, LOG>,
+fn compare_decisions<const KEYS: usize, const LOG: usize, const TENANTS: usize>(
+    governor: &mut GovernorOf<KEYS, LOG, TENANTS>,
     decided: &[Decided],
 ) {
     for Decided { line, now_ns, request, outcome } in decided {

@@ -9,8 +9,9 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-use governance::config::{Config, IdentityError, TRUSTED_HOPS_MAX};
+use governance::config::{BudgetError, Config, IdentityError, TRUSTED_HOPS_MAX};
 use governance::field::{FieldValue, Problem, SpecError};
+use governance::quota::ALLOCATIONS_MAX;
 use governance::routes::RouteError;
 use governance::text::Text;
 
@@ -25,7 +26,12 @@ const IDENTITY_KEYS: ExpectedKey = ExpectedKey::Keys("actor_headers, session_hea
 #[derive(Debug)]
 pub struct ConfigReader {
     toml: Reader,
+    quotas: Places,
+    budgets: Places,
 }
+
+/// Where quotas begin: whether they go together is known when all are there.
+type Places = [Position; ALLOCATIONS_MAX];
 
 impl Default for ConfigReader {
     fn default() -> Self {
@@ -37,7 +43,8 @@ impl ConfigReader {
     /// A reader.
     #[must_use]
     pub const fn new() -> Self {
-        Self { toml: Reader::new() }
+        let nowhere = [Position { line: 0, column: 0 }; ALLOCATIONS_MAX];
+        Self { toml: Reader::new(), quotas: nowhere, budgets: nowhere }
     }
 
     /// Reads `document` into `config`, which is emptied before, and calls `report` with every error. Returns how many
@@ -49,9 +56,12 @@ impl ConfigReader {
         report: &mut dyn FnMut(Position, ConfigError<'_>),
     ) -> usize {
         config.clear();
-        let mut builder = Builder { config, report, errors: 0, table: Table::Root, entry: None };
-        let summary = self.toml.read(document, &mut builder);
+        let Self { toml, quotas, budgets } = self;
+        let (table, entry) = (Table::Root, None);
+        let mut builder = Builder { config, report, errors: 0, table, entry, quotas, budgets };
+        let summary = toml.read(document, &mut builder);
         builder.finish_entry();
+        builder.refuse_misfits();
         assert!(summary.errors <= builder.errors, "a syntax error was not reported");
         builder.errors
     }
@@ -76,6 +86,8 @@ struct Builder<'a> {
     table: Table,
     /// The entry of an array of tables that is being read.
     entry: Option<Entry>,
+    quotas: &'a mut Places,
+    budgets: &'a mut Places,
 }
 
 impl Builder<'_> {
@@ -89,9 +101,32 @@ impl Builder<'_> {
 
     fn finish_entry(&mut self) {
         let Some(entry) = self.entry.take() else { return };
+        let (at, quotas, budgets) = (entry.at(), self.config.quotas().len(), self.config.budgets().len());
         entry.finish(self.config, |at, error| {
             self.errors += 1;
             (self.report)(at, error);
+        });
+        if self.config.quotas().len() > quotas {
+            self.quotas[quotas] = at;
+        }
+        if self.config.budgets().len() > budgets {
+            self.budgets[budgets] = at;
+        }
+    }
+
+    /// Refuses the quotas and budgets that do not go with the others: a parent may stand behind its children.
+    fn refuse_misfits(&mut self) {
+        let Self { config, report, errors, quotas, budgets, .. } = self;
+        let mut refuse = |at, table, name: &str, conflict| {
+            *errors += 1;
+            report(at, ConfigError::Conflict { table, name: EntryName::excerpt(name), conflict });
+        };
+        config.each_misfit_quota(|place, error| {
+            refuse(quotas[place], "quota", config.quotas()[place].name.as_str(), Conflict::Quota(error));
+        });
+        config.each_misfit_budget(|place, error| {
+            let conflict = Conflict::Budget(BudgetError::Quota(error));
+            refuse(budgets[place], "budget", config.budgets()[place].name.as_str(), conflict);
         });
     }
 

@@ -28,8 +28,12 @@ pub const COMMANDS: &[CommandSpec] = &[
         summary: "decide one request, and charge it",
         details: "Every kind of key that the request carries is matched against the limits. The answer names \
                   the limit that decided: the one that refused, or the one with the least left.",
-        form: Form::Action(Action::Request, REQUEST_ARGUMENTS),
-        examples: &["request service=github ip=203.0.113.9", "request user=ada tokens=1200 --json"],
+        form: Form::Action(Action::Request, RESERVABLE_REQUEST_ARGUMENTS),
+        examples: &[
+            "request service=github ip=203.0.113.9",
+            "request user=ada tokens=1200 --json",
+            "request tenant=acme service=llm reserve=4000",
+        ],
     },
     CommandSpec {
         name: "complete",
@@ -45,7 +49,11 @@ pub const COMMANDS: &[CommandSpec] = &[
                 key("tokens", ValueKind::Integer, "the tokens that were used, in and out together"),
                 key("output_tokens", ValueKind::Integer, "those of them that were generated"),
                 key("bytes", ValueKind::Size, "the bytes that were used"),
-                key("ms", ValueKind::Integer, "how long it took, in milliseconds: latency and computing time"),
+                key(
+                    "ms",
+                    ValueKind::Integer,
+                    "how long it took, in milliseconds: latency and computing time",
+                ),
                 key("accesses", ValueKind::Integer, "the accesses to storage"),
                 key("hits", ValueKind::Integer, "the answers from a cache"),
                 key("status", ValueKind::Integer, "the status of the answer; from 500 on it is an error"),
@@ -53,7 +61,11 @@ pub const COMMANDS: &[CommandSpec] = &[
                 JSON,
             ],
         ),
-        examples: &["complete 0-1 tokens=2711 output_tokens=411", "complete 0-1 status=503 ms=1200", "complete 0-1 --void"],
+        examples: &[
+            "complete 0-1 tokens=2711 output_tokens=411",
+            "complete 0-1 status=503 ms=1200",
+            "complete 0-1 --void",
+        ],
     },
     CommandSpec {
         name: "tickets",
@@ -432,7 +444,12 @@ const CONFIG: &[SubcommandSpec] = &[
     },
 ];
 
-const REQUEST_ARGUMENTS: &[ArgumentSpec] = &[
+/// What a request can be said to be. `request` takes two arguments more than `ratelimit try`, which reserves nothing.
+const REQUEST_ARGUMENTS: &[ArgumentSpec] = RESERVABLE_REQUEST_ARGUMENTS.split_at(2).1;
+
+const RESERVABLE_REQUEST_ARGUMENTS: &[ArgumentSpec] = &[
+    key("reserve", ValueKind::Integer, "tokens to reserve, until complete tells how many were used"),
+    key("expires", ValueKind::Duration, "for how long they are reserved (default 5m)"),
     key("service", ValueKind::Text, "the service that is called"),
     key("user", ValueKind::Text, "the user on whose behalf"),
     key("tenant", ValueKind::Text, "the customer that the user belongs to"),

@@ -116,6 +116,7 @@ fn measure(context: &mut Context<'_>, case: Case) -> Result<Measured, Failed> {
 
 /// Empties the second governor and fills its table with the keys of the case.
 fn prepare(context: &mut Context<'_>, case: Case) -> Outcome {
+    context.engine.replayed = governance::text::Text::EMPTY;
     let governor = &mut context.engine.replay;
     governor.reset(HashSecret::from_seed(1));
     let shape = BucketShape {

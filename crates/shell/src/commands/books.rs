@@ -4,7 +4,6 @@ use super::{Context, Failed};
 use crate::command::Invocation;
 use crate::engine::Governor;
 use crate::term::{Printable, Style};
-use core::fmt::Write;
 use governance::time::Now;
 
 /// The governor whose quotas and costs are looked at.
@@ -45,7 +44,11 @@ impl Context<'_> {
             let replayed = self.engine.replayed;
             let of = Printable(replayed.as_str());
             let until = self.engine.replayed_until.wall;
-            writeln!(self.system, "{}", self.term.paint(Style::Dim, format_args!("replay of {of}, up to {until}")))?;
+            writeln!(
+                self.system,
+                "{}",
+                self.term.paint(Style::Dim, format_args!("replay of {of}, up to {until}"))
+            )?;
         }
         Ok(books)
     }

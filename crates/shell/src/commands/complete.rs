@@ -56,7 +56,8 @@ fn read(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Result<Reques
     if invocation.flag("void") {
         let amounts = ["tokens", "output_tokens", "bytes", "accesses", "hits"];
         if let Some(amount) = amounts.into_iter().find(|amount| invocation.get(amount).is_some()) {
-            return Err(context.fail(format_args!("{amount} does not go with --void, which means that nothing was used")));
+            return Err(context
+                .fail(format_args!("{amount} does not go with --void, which means that nothing was used")));
         }
         outcome.disposition = Disposition::Void;
     }

@@ -4,22 +4,46 @@ use super::{Context, Count, Failed, Outcome};
 use crate::command::Invocation;
 use crate::files::File;
 use crate::term::{Printable, Style};
+use core::fmt;
+use governance::config::Config;
 
 /// Checks a file and changes nothing.
 pub(super) fn check(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
     let file = context.file(invocation)?;
     read(context, &file)?;
     let config = &context.engine.staging;
-    let (limits, routes) = (config.limits().len(), config.routes.as_slice().len());
-    let (limits, routes) = (Count(limits, "limit"), Count(routes, "route"));
-    context.say(format_args!("{} is valid: {limits} and {routes}", Printable(file.name)))
+    let (limits, routes) =
+        (Count(config.limits().len(), "limit"), Count(config.routes.as_slice().len(), "route"));
+    let others = Others::of(config);
+    context.say(format_args!("{} is valid: {limits}{others} and {routes}", Printable(file.name)))
 }
 
 /// Puts a file in force.
 pub(super) fn load(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
     let file = context.file(invocation)?;
     let limits = apply(context, &file)?;
-    context.say(format_args!("{} is in force: {}", Printable(file.name), Count(limits, "limit")))
+    let others = Others::of(&context.engine.staging);
+    context.say(format_args!("{} is in force: {}{others}", Printable(file.name), Count(limits, "limit")))
+}
+
+/// What a configuration has beside limits and routes, as far as there is any: `, 2 quotas, 1 model`.
+struct Others([Count<'static>; 4]);
+
+impl Others {
+    fn of(config: &Config) -> Self {
+        Self([
+            Count(config.tenants().len(), "tenant"),
+            Count(config.quotas().len(), "quota"),
+            Count(config.models().len(), "model"),
+            Count(config.budgets().len(), "budget"),
+        ])
+    }
+}
+
+impl fmt::Display for Others {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().filter(|Count(count, _)| *count > 0).try_for_each(|count| write!(f, ", {count}"))
+    }
 }
 
 /// Prints the configuration in force.

@@ -10,7 +10,8 @@ use crate::term::{Printable, Style, Term};
 use governance::export::ObjectWriter;
 use governance::rate_limiter::DeniedKey;
 use governance::scope::{HashSecret, Kind, NameRef};
-use governance::time::{Nanos, WallTime};
+use governance::text::Text;
+use governance::time::{Nanos, Now, WallTime};
 
 /// Lines between two looks at Ctrl-C and the clock.
 const STEP_LINES: usize = 256;
@@ -31,10 +32,14 @@ pub(super) fn replay(context: &mut Context<'_>, invocation: &Invocation<'_>) -> 
         prepared.map_err(|error| context.fail(format_args!("{}: {error}", Printable(file.name))))?;
 
     let engine = &mut *context.engine;
+    engine.replayed = Text::EMPTY;
     engine.replay.reset(HashSecret::from_seed(invocation.integer("seed").unwrap_or(0)));
     let configured = engine.replay.configure_like(&engine.live);
     configured.map_err(|error| context.fail(format_args!("{error}")))?;
     let wall = run(context, &mut replay, &file, invocation.flag("json"))?;
+    // Its quotas and books stay to be looked at.
+    context.engine.replayed = Text::excerpt(file.name);
+    context.engine.replayed_until = Now::from_wall(replay.report().latest);
 
     let top = TopDenied::of(context);
     if invocation.flag("json") {

@@ -2,23 +2,136 @@
 
 use super::{Context, Failed, Outcome};
 use crate::command::Invocation;
+use crate::engine::{Engine, Governor, TENANTS};
 use crate::render::Humanized;
-use crate::term::{Printable, Style};
-use core::fmt::Write;
+use crate::system::System;
+use crate::term::{Printable, Style, Term};
+use core::fmt::{self, Write};
 use core::net::IpAddr;
-use governance::decision::{Decision, Reason, Sharing, Verdict, Wait};
+use governance::decision::{Decision, LimitStanding, Reason, Sharing, Verdict, Wait};
 use governance::export::ObjectWriter;
-use governance::request::{Request, RequestPriority};
+use governance::money::{Currency, NanoUnits};
+use governance::quota::{QuotaManager, QuotaName, QuotaStanding};
+use governance::request::{Request, RequestPriority, Settlement};
 use governance::scope::{Kind, NameRef, ScopeError};
 use governance::time::Nanos;
 use governance::units::parse_size;
 
+/// How long a reservation stands unless it is said.
+const RESERVED_FOR: Nanos = Nanos::from_seconds(300);
+
 /// Decides the request and charges it.
 pub(super) fn request(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
-    let request = read(context, invocation)?;
+    let mut request = read(context, invocation)?;
+    request.settlement = settlement(context, invocation, &mut request)?;
     let now = context.system.now();
+    let marks = NoticeMarks::of(&context.engine.live);
     let decision = context.engine.live.admit(now, &request);
-    answer(context, invocation, &decision)
+    answer(context, invocation, &decision)?;
+    if invocation.flag("json") { Ok(()) } else { marks.tell(context) }
+}
+
+/// Whether the amounts are final, or to be settled later.
+fn settlement(
+    context: &mut Context<'_>,
+    invocation: &Invocation<'_>,
+    request: &mut Request<'_>,
+) -> Result<Settlement, Failed> {
+    let Some(tokens) = invocation.integer("reserve") else {
+        return match invocation.get("expires") {
+            Some(_) => {
+                Err(context.fail(format_args!("expires goes with reserve, which says how many tokens")))
+            }
+            None => Ok(Settlement::Final),
+        };
+    };
+    if invocation.get("tokens").is_some() {
+        return Err(context.fail(format_args!("tokens and reserve do not go together; expected one of them")));
+    }
+    if request.output_tokens > tokens {
+        return Err(context.fail(format_args!(
+            "output_tokens: {} are more than all its tokens; expected at most reserve={tokens}",
+            request.output_tokens
+        )));
+    }
+    request.tokens = tokens;
+    let expires_in = match invocation.get("expires").map(str::parse) {
+        None => RESERVED_FOR,
+        Some(Ok(Nanos::ZERO)) => {
+            return Err(context.fail(format_args!("expires: expected a time longer than 0")));
+        }
+        Some(Ok(length)) => length,
+        Some(Err(error)) => return Err(context.fail(format_args!("expires: {error}"))),
+    };
+    Ok(Settlement::Reserve { expires_in })
+}
+
+/// How many notices there had been of each kind, so that those that come can be told.
+pub(super) struct NoticeMarks {
+    limits: u64,
+    quotas: u64,
+    budgets: u64,
+    costs: u64,
+}
+
+impl NoticeMarks {
+    pub(super) fn of(governor: &Governor) -> Self {
+        Self {
+            limits: governor.limits.near_limit_notices().next(),
+            quotas: governor.quotas.notices().next(),
+            budgets: governor.budgets.notices().next(),
+            costs: governor.costs.notices().next(),
+        }
+    }
+
+    /// Tells the notices that have come since, a line each.
+    pub(super) fn tell(&self, context: &mut Context<'_>) -> Outcome {
+        let Context { system, engine, term, .. } = context;
+        let governor = &engine.live;
+        let word = term.paint(Style::Warn, "notice");
+        for notice in governor.limits.near_limit_notices().since(self.limits) {
+            write!(system, "{word}   limit {}", notice.name)?;
+            if let Some(key) = &notice.key {
+                write!(system, " of {}", Printable(key.as_str()))?;
+            }
+            writeln!(system, " is nearly used up: {}/{} left", notice.remaining, notice.capacity)?;
+        }
+        for notice in governor.quotas.notices().since(self.quotas) {
+            write!(system, "{word}   quota {}", notice.quota)?;
+            if let Some(key) = notice.key() {
+                write!(system, " of {}", Printable(key.as_str()))?;
+            }
+            writeln!(system, " reached {} %: {}/{}", notice.percent, notice.used, notice.capacity)?;
+        }
+        let currency = governor.costs.currency();
+        let money = |amount: u64| Price(NanoUnits(amount.into()), currency);
+        for notice in governor.budgets.notices().since(self.budgets) {
+            write!(system, "{word}   budget {}", notice.quota)?;
+            if let Some(key) = notice.key() {
+                write!(system, " of {}", Printable(key.as_str()))?;
+            }
+            let (used, capacity) = (money(notice.used), money(notice.capacity));
+            writeln!(system, " reached {} %: {used} of {capacity}", notice.percent)?;
+        }
+        for notice in governor.costs.notices().since(self.costs) {
+            let (cost, alert) = (Price(notice.cost, currency), Price(notice.alert, currency));
+            writeln!(
+                system,
+                "{word}   tenant {} has cost {cost}, beyond the {alert} of its alert",
+                Printable(notice.tenant.as_str())
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// An amount of money with its currency.
+pub(super) struct Price(pub(super) NanoUnits, pub(super) Currency);
+
+impl fmt::Display for Price {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.0, self.1)
+    }
 }
 
 /// Decides the request without charging it.
@@ -42,14 +155,59 @@ fn answer_text(context: &mut Context<'_>, decision: &Decision) -> Outcome {
         }
         Verdict::Deny => write!(system, "{} ", term.paint(Style::Bad, "deny"))?,
     }
-    let Some(standing) = decision.limit else {
-        let why = if decision.reason == Reason::Exempt {
-            "exempt: its group is never limited"
-        } else {
-            "no limit matches"
+    let costs_nothing_else =
+        decision.quota.is_none() && decision.budget.is_none() && decision.limit.is_none();
+    if costs_nothing_else {
+        let why = match decision.reason {
+            Reason::Exempt => "exempt: its group is never limited",
+            Reason::PriceOutOfRange => "price-out-of-range: its price cannot be computed",
+            Reason::TicketsFull => "tickets-full: as many outcomes as there can be are awaited",
+            _ => "no limit matches",
         };
-        return Ok(writeln!(system, "   {why}")?);
-    };
+        write!(system, "   {why}")?;
+    }
+    // Of a refusal, the one that refuses; of an allowed request, each that has a say.
+    let speaks = |reason| decision.is_allowed() || decision.reason == reason;
+    let refuses_elsewhere = matches!(decision.reason, Reason::OverQuota | Reason::OverBudget);
+    if let Some(standing) = decision.limit.filter(|_| !refuses_elsewhere) {
+        write_limit(*system, engine, *term, decision, &standing)?;
+    }
+    if let Some(standing) = decision.quota.filter(|_| speaks(Reason::OverQuota)) {
+        let name = quota_name(&engine.live.quotas, &standing);
+        let used =
+            standing.capacity.saturating_sub(standing.remaining()).max(standing.used + standing.reserved);
+        write!(system, "   quota {}   used {used}/{}", term.paint(Style::Name, name), standing.capacity)?;
+    }
+    if let Some(standing) = decision.budget.filter(|_| speaks(Reason::OverBudget)) {
+        let name = quota_name(&engine.live.budgets, &standing);
+        let money = |amount: u64| Price(NanoUnits(amount.into()), engine.live.costs.currency());
+        let (spent, budget) = (money(standing.used + standing.reserved), money(standing.capacity));
+        write!(system, "   budget {}   spent {spent} of {budget}", term.paint(Style::Name, name))?;
+    }
+    if refuses_elsewhere {
+        match decision.retry {
+            Some(Wait::For(wait)) => write!(system, "   retry in {}", Humanized(wait))?,
+            Some(Wait::Never) => write!(system, "   retry never")?,
+            None => {}
+        }
+    }
+    if let Some(price) = decision.price.filter(|_| decision.is_allowed()) {
+        write!(system, "   price {}", Price(price, engine.live.costs.currency()))?;
+    }
+    if let Some(ticket) = decision.ticket {
+        write!(system, "   ticket {}", term.paint(Style::Name, ticket))?;
+    }
+    Ok(writeln!(system)?)
+}
+
+/// The limit that speaks for a decision, and how it stands.
+fn write_limit(
+    system: &mut dyn System,
+    engine: &Engine,
+    term: Term,
+    decision: &Decision,
+    standing: &LimitStanding,
+) -> fmt::Result {
     let name = engine.live.limits.get_bucket(standing.limit).map(|spec| spec.name).unwrap_or_default();
     write!(system, "   limit {}", term.paint(Style::Name, name))?;
     if standing.shared == Sharing::Overflow {
@@ -64,13 +222,17 @@ fn answer_text(context: &mut Context<'_>, decision: &Decision) -> Outcome {
         None => {}
     }
     match (decision.retry, standing.full_in()) {
-        (Some(Wait::For(wait)), _) => write!(system, "   retry in {}", Humanized(wait))?,
-        (Some(Wait::Never), _) => write!(system, "   retry never")?,
-        (None, _) if standing.capacity.is_none() => {}
-        (None, Nanos::ZERO) => write!(system, "   full")?,
-        (None, full_in) => write!(system, "   full in {}", Humanized(full_in))?,
+        (Some(Wait::For(wait)), _) => write!(system, "   retry in {}", Humanized(wait)),
+        (Some(Wait::Never), _) => write!(system, "   retry never"),
+        (None, _) if standing.capacity.is_none() => Ok(()),
+        (None, Nanos::ZERO) => write!(system, "   full"),
+        (None, full_in) => write!(system, "   full in {}", Humanized(full_in)),
     }
-    Ok(writeln!(system)?)
+}
+
+fn quota_name(quotas: &QuotaManager<TENANTS>, standing: &QuotaStanding) -> QuotaName {
+    let found = quotas.allocations().find(|(id, _)| *id == standing.id);
+    found.map(|(_, spec)| spec.name).unwrap_or_default()
 }
 
 fn answer_json(context: &mut Context<'_>, decision: &Decision) -> Outcome {
@@ -93,6 +255,26 @@ fn answer_json(context: &mut Context<'_>, decision: &Decision) -> Outcome {
             .optional_integer("remaining", standing.capacity.map(|_| standing.remaining()))?
             .optional_integer("capacity", standing.capacity)?
             .optional_integer("full_in_ns", standing.capacity.map(|_| standing.full_in().0))?;
+    }
+    for (names, manager, standing) in [
+        (["quota", "quota_used", "quota_capacity"], &engine.live.quotas, decision.quota),
+        (["budget", "budget_spent", "budget_capacity"], &engine.live.budgets, decision.budget),
+    ] {
+        let Some(standing) = standing else { continue };
+        object = object.string(names[0], quota_name(manager, &standing).as_str())?;
+        let (used, capacity) = (standing.used + standing.reserved, standing.capacity);
+        object = if names[0] == "budget" {
+            let money = |amount: u64| NanoUnits(amount.into());
+            object.display(names[1], money(used))?.display(names[2], money(capacity))?
+        } else {
+            object.integer(names[1], used)?.integer(names[2], capacity)?
+        };
+    }
+    if let Some(price) = decision.price {
+        object = object.display("price", price)?.string("currency", engine.live.costs.currency().code())?;
+    }
+    if let Some(ticket) = decision.ticket {
+        object = object.display("ticket", ticket)?;
     }
     object = match decision.retry {
         None => object,

@@ -2,8 +2,10 @@
 
 use core::fmt;
 
-use governance::config::IdentityError;
+use governance::config::{BudgetError, IdentityError};
+use governance::cost::CostError;
 use governance::field::SpecError;
+use governance::quota::QuotaError;
 use governance::rate_limiter::LimitError;
 use governance::routes::RouteError;
 use governance::text::Text;
@@ -64,6 +66,12 @@ pub enum ConfigError<'a> {
 pub enum Conflict {
     /// A limit.
     Limit(LimitError),
+    /// A quota.
+    Quota(QuotaError),
+    /// A budget.
+    Budget(BudgetError),
+    /// A tenant, a model or a billing schedule.
+    Cost(CostError),
 }
 
 /// What is there where a key is unknown.
@@ -99,6 +107,9 @@ impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Limit(error) => error.fmt(f),
+            Self::Quota(error) => error.fmt(f),
+            Self::Budget(error) => error.fmt(f),
+            Self::Cost(error) => error.fmt(f),
         }
     }
 }

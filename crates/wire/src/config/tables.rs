@@ -4,8 +4,10 @@
 //! [`ARRAYS`] lists them, and [`Entry`] knows where in the document each field stands.
 
 use governance::config::Config;
+use governance::cost::{self, BillingDraft, BudgetDraft, ModelDraft, TenantDraft};
 use governance::field::{FieldValue, Problem, SpecError};
 use governance::limit::{self, LimitDraft};
+use governance::quota::{self, QuotaDraft};
 
 use super::error::{ConfigError, Conflict, EntryName};
 use crate::toml::Position;
@@ -23,22 +25,65 @@ pub(super) struct ArrayTable {
 }
 
 /// Every array of tables, in the order in which they are named to users.
-pub(super) const ARRAYS: &[ArrayTable] = &[ArrayTable {
-    name: "limit",
-    written: "[[limit]], one for each limit",
-    fields: &limit::FIELDS,
-    draft: || Draft::Limit(LimitDraft::default()),
-}];
+pub(super) const ARRAYS: &[ArrayTable] = &[
+    ArrayTable {
+        name: "limit",
+        written: "[[limit]], one for each limit",
+        fields: &limit::FIELDS,
+        draft: || Draft::Limit(LimitDraft::default()),
+    },
+    ArrayTable {
+        name: "tenant",
+        written: "[[tenant]], one for each tenant",
+        fields: &cost::TENANT_FIELDS,
+        draft: || Draft::Tenant(TenantDraft::default()),
+    },
+    ArrayTable {
+        name: "quota",
+        written: "[[quota]], one for each quota",
+        fields: &quota::FIELDS,
+        draft: || Draft::Quota(QuotaDraft::default()),
+    },
+    ArrayTable {
+        name: "model",
+        written: "[[model]], one for each service that has a price",
+        fields: &cost::MODEL_FIELDS,
+        draft: || Draft::Model(ModelDraft::default()),
+    },
+    ArrayTable {
+        name: "budget",
+        written: "[[budget]], one for each budget",
+        fields: &cost::BUDGET_FIELDS,
+        draft: || Draft::Budget(BudgetDraft::default()),
+    },
+    ArrayTable {
+        name: "billing",
+        written: "[[billing]], one for each billing schedule",
+        fields: &cost::BILLING_FIELDS,
+        draft: || Draft::Billing(BillingDraft::default()),
+    },
+];
 
 /// The draft of an entry.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, on the stack")]
 enum Draft {
     Limit(LimitDraft),
+    Tenant(TenantDraft),
+    Quota(QuotaDraft),
+    Model(ModelDraft),
+    Budget(BudgetDraft),
+    Billing(BillingDraft),
 }
 
 impl Draft {
     fn table(&mut self) -> &mut dyn TableDraft {
         match self {
             Self::Limit(draft) => draft,
+            Self::Tenant(draft) => draft,
+            Self::Quota(draft) => draft,
+            Self::Model(draft) => draft,
+            Self::Budget(draft) => draft,
+            Self::Billing(draft) => draft,
         }
     }
 }
@@ -65,9 +110,9 @@ enum Addition {
     Conflict(EntryName, Conflict),
 }
 
-/// A draft whose specification has a `name`, and which `$add` adds to a configuration.
+/// A draft, what adds its specification to a configuration, and the field of that which names it.
 macro_rules! table_draft {
-    ($draft:ty, $add:path, $conflict:path) => {
+    ($draft:ty, $add:path, $conflict:path, $name:ident $(. $inner:ident)?) => {
         impl TableDraft for $draft {
             fn set(&mut self, field: &str, value: FieldValue<'_>) -> Result<(), SpecError> {
                 self.set(field, value)
@@ -82,7 +127,8 @@ macro_rules! table_draft {
                 match $add(config, &spec) {
                     Ok(()) => Addition::Added,
                     Err(error) => {
-                        Addition::Conflict(EntryName::excerpt(spec.name.as_str()), $conflict(error))
+                        let name = EntryName::excerpt(spec.$name $(. $inner)?.as_str());
+                        Addition::Conflict(name, $conflict(error))
                     }
                 }
             }
@@ -90,7 +136,12 @@ macro_rules! table_draft {
     };
 }
 
-table_draft!(LimitDraft, Config::add_limit, Conflict::Limit);
+table_draft!(LimitDraft, Config::add_limit, Conflict::Limit, name);
+table_draft!(TenantDraft, Config::add_tenant, Conflict::Cost, name);
+table_draft!(QuotaDraft, Config::add_quota, Conflict::Quota, name);
+table_draft!(ModelDraft, Config::add_model, Conflict::Cost, service);
+table_draft!(BudgetDraft, Config::add_budget, Conflict::Budget, quota.name);
+table_draft!(BillingDraft, Config::add_schedule, Conflict::Cost, tenant);
 
 /// The most fields that an entry has.
 const FIELDS_MAX: usize = {
@@ -127,6 +178,11 @@ impl Entry {
             self.values[field] = Some(at);
         }
         Ok(())
+    }
+
+    /// Where it begins.
+    pub(super) const fn at(&self) -> Position {
+        self.at
     }
 
     /// Adds the entry to `config`, or calls `refuse` with everything that is wrong with it.
