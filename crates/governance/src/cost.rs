@@ -23,6 +23,7 @@ mod charge;
 mod configure;
 mod error;
 mod events;
+mod export;
 
 mod model;
 mod operate;
@@ -64,7 +65,7 @@ pub const SERVICES_MAX: usize = 256;
 /// How many tenants can have a billing schedule of their own, with the one for all others.
 pub const SCHEDULES_MAX: usize = 64;
 /// How many days the cost of each day is kept for.
-pub const DAYS_MAX: usize = 31;
+pub const DAYS_MAX: u32 = 31;
 /// How many notices of alerts are kept.
 pub const COST_NOTICES_MAX: usize = 64;
 /// The tenant of requests without one.
@@ -139,7 +140,7 @@ struct Days {
     /// The latest day that has a cost, in days since 1970, and how many are kept up to it.
     latest: u32,
     kept: u8,
-    costs: [NanoUnits; DAYS_MAX],
+    costs: [NanoUnits; DAYS_MAX as usize],
 }
 
 /// What a request comes to. It is used up by [`CostCollector::charge`] or [`CostCollector::charge_held`], or dropped; and
@@ -305,7 +306,7 @@ impl Counts {
 }
 
 impl Days {
-    const EMPTY: Self = Self { latest: 0, kept: 0, costs: [NanoUnits::ZERO; DAYS_MAX] };
+    const EMPTY: Self = Self { latest: 0, kept: 0, costs: [NanoUnits::ZERO; DAYS_MAX as usize] };
 
     /// Adds to the cost of the day of `now`, which is never before the latest.
     #[inline]
@@ -320,8 +321,8 @@ impl Days {
     #[cold]
     fn advance(&mut self, day: u32) {
         let skipped = if self.kept == 0 { 1 } else { day.saturating_sub(self.latest) };
-        let kept = u32::from(self.kept).saturating_add(skipped).min(DAYS_MAX as u32);
-        for back in 0..skipped.min(DAYS_MAX as u32) {
+        let kept = u32::from(self.kept).saturating_add(skipped).min(DAYS_MAX);
+        for back in 0..skipped.min(DAYS_MAX) {
             self.costs[slot_of(day.saturating_sub(back))] = NanoUnits::ZERO;
         }
         (self.latest, self.kept) = (day, u8::try_from(kept).unwrap_or(u8::MAX));
@@ -345,7 +346,7 @@ fn day_of(time: WallTime) -> u32 {
 }
 
 const fn slot_of(day: u32) -> usize {
-    day as usize % DAYS_MAX
+    (day % DAYS_MAX) as usize
 }
 
 impl Tenant {

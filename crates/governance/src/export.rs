@@ -6,9 +6,11 @@
 
 mod csv;
 mod json;
+mod rows;
 
 pub use csv::RecordWriter;
 pub use json::ObjectWriter;
+pub(crate) use rows::{Value, write_header, write_row};
 
 /// The form in which usage and bills are handed out.
 ///

@@ -412,7 +412,7 @@ mod tests {
                 0 => denominator * i128::from(random.bits(40)) + denominator / 2,
                 _ => i128::from(random.bits(63)) * i128::from(1 + random.bits(20)),
             };
-            let numerator = if random.next() % 2 == 0 { numerator } else { -numerator };
+            let numerator = if random.next().is_multiple_of(2) { numerator } else { -numerator };
             assert_eq!(
                 div_half_even(numerator, denominator),
                 rounded_on_paper(numerator, denominator),
@@ -429,7 +429,7 @@ mod tests {
         for _ in 0..200_000 {
             let count = usize::try_from(1 + random.next() % 8).unwrap();
             let weights: Vec<u64> = (0..count).map(|_| random.bits(40)).collect();
-            let total = i128::from(random.bits(60)) * if random.next() % 2 == 0 { 1 } else { -1 };
+            let total = i128::from(random.bits(60)) * if random.next().is_multiple_of(2) { 1 } else { -1 };
             let mut shares = vec![NanoUnits::ZERO; count];
             split(NanoUnits(total), &weights, &mut shares);
             assert_eq!(shares.iter().copied().sum::<NanoUnits>().0, total);
@@ -449,7 +449,11 @@ mod tests {
         for _ in 0..100_000 {
             let count = usize::try_from(random.next() % 12).unwrap();
             let exact: Vec<_> = (0..count)
-                .map(|_| NanoUnits(i128::from(random.bits(34)) * if random.next() % 8 == 0 { -1 } else { 1 }))
+                .map(|_| {
+                    NanoUnits(
+                        i128::from(random.bits(34)) * if random.next().is_multiple_of(8) { -1 } else { 1 },
+                    )
+                })
                 .collect();
             let mut lines: Vec<_> = exact.iter().map(|&exact| (exact, 0)).collect();
             let total = round_lines(&mut lines, 10_000_000, |line| line.0, |line| &mut line.1);

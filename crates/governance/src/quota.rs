@@ -42,7 +42,6 @@ mod view;
 pub use counter::{ALERT_PERCENTS, P99_SAMPLES_MIN, PastUsage};
 pub use draft::{FIELDS, QuotaDraft};
 pub use error::QuotaError;
-pub use export::ExportFormat;
 pub use holds::{Observation, QuotaHold, QuotaSettled};
 pub use operate::QuotaAnswer;
 pub use registry::{ALLOCATIONS_MAX, LEVELS_MAX, each_misfit};

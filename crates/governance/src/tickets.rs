@@ -536,7 +536,7 @@ mod tests {
                         }
                     }
                     3 => {
-                        let chosen = naive.keys().nth(number as usize % naive.len().max(1)).cloned();
+                        let chosen = naive.keys().cycle().nth(usize::try_from(number).unwrap()).cloned();
                         if let Some((ticket, holds)) = chosen.and_then(|key| naive.remove(&key)) {
                             assert_eq!(tickets.look_up(ticket), Ok(()));
                             let taken: Vec<_> = std::iter::from_fn(|| tickets.take_hold(ticket)).collect();

@@ -5,8 +5,10 @@ mod books;
 mod buckets;
 mod complete;
 mod config;
+mod cost;
 mod limits;
 mod machine;
+mod quota;
 mod replay;
 mod request;
 pub(crate) mod start;
@@ -67,10 +69,45 @@ pub(crate) fn run(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Out
         Action::RatelimitDrain => buckets::drain(context, invocation),
         Action::RatelimitRefund => buckets::refund(context, invocation),
         Action::RatelimitBurst => buckets::burst(context, invocation),
+        Action::QuotaStatus => quota::status(context, invocation),
+        Action::QuotaAllocations => quota::allocations(context, invocation),
+        Action::QuotaUsage => quota::usage(context, invocation),
+        Action::QuotaAllocate => quota::allocate(context, invocation),
+        Action::QuotaSet => quota::set(context, invocation),
+        Action::QuotaRemove => quota::remove(context, invocation),
+        Action::QuotaCheck => quota::check(context, invocation),
+        Action::QuotaConsume => quota::consume(context, invocation),
+        Action::QuotaReset => quota::reset(context, invocation),
+        Action::QuotaAlerts => quota::alerts(context, invocation),
+        Action::QuotaExport => quota::export(context, invocation),
+        Action::CostStatus => cost::status(context, invocation),
+        Action::CostTenants => cost::tenants(context, invocation),
+        Action::CostServices => cost::services(context, invocation),
+        Action::CostModels => cost::models(context, invocation),
+        Action::CostBreakdown => cost::breakdown(context, invocation),
+        Action::CostBill => cost::bill(context, invocation),
+        Action::CostInvoices => cost::invoices(context, invocation),
+        Action::CostTrends => cost::trends(context, invocation),
+        Action::CostProject => cost::project(context, invocation),
+        Action::CostAlerts => cost::alerts(context, invocation),
+        Action::CostBudgets => cost::budgets(context, invocation),
+        Action::CostExport => cost::export(context, invocation),
+        Action::CostLedger => cost::ledger(context, invocation),
+        Action::CostModel => cost::model(context, invocation),
+        Action::CostTenant => cost::tenant(context, invocation),
+        Action::CostSchedule => cost::schedule(context, invocation),
+        Action::CostBudget => cost::budget(context, invocation),
+        Action::CostAlert => cost::alert(context, invocation),
+        Action::CostRecord => cost::record(context, invocation),
+        Action::CostCorrect => cost::correct(context, invocation),
+        Action::CostClose => cost::close(context, invocation),
+        Action::CostRemove => cost::remove(context, invocation),
         Action::ConfigCheck => config::check(context, invocation),
         Action::ConfigLoad => config::load(context, invocation),
         Action::ConfigShow => config::show(context),
-        Action::Help | Action::RatelimitHelp => machine::help(context, invocation),
+        Action::Help | Action::RatelimitHelp | Action::QuotaHelp | Action::CostHelp => {
+            machine::help(context, invocation)
+        }
         Action::Version => machine::version(context),
         Action::Uptime => machine::uptime(context),
         Action::Date => machine::date(context),

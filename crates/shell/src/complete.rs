@@ -47,6 +47,10 @@ pub enum Ending {
 pub trait Names {
     /// Calls `each` with the name of each limit.
     fn limit_names(&self, each: &mut dyn FnMut(&str));
+    /// Calls `each` with the name of each quota.
+    fn quota_names(&self, each: &mut dyn FnMut(&str));
+    /// Calls `each` with the name of each tenant.
+    fn tenant_names(&self, each: &mut dyn FnMut(&str));
     /// Calls `each` with the name of each file.
     fn file_names(&self, each: &mut dyn FnMut(&str));
 }
@@ -147,6 +151,8 @@ impl CommandCompleter<'_> {
         match argument.value {
             ValueKind::LimitName => self.names.limit_names(&mut offer_blank),
             ValueKind::FileName => self.names.file_names(&mut offer_blank),
+            ValueKind::QuotaName => self.names.quota_names(&mut offer_blank),
+            ValueKind::TenantName => self.names.tenant_names(&mut offer_blank),
             ValueKind::OneOf(values) => values.iter().for_each(|value| offer_blank(value)),
             ValueKind::CommandName => COMMANDS.iter().for_each(|command| offer_blank(command.name)),
             ValueKind::SubcommandName => {

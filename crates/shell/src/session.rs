@@ -169,6 +169,14 @@ impl Names for KnownNames<'_> {
         self.engine.live.limits.limits().for_each(|(_, spec)| each(spec.name.as_str()));
     }
 
+    fn quota_names(&self, each: &mut dyn FnMut(&str)) {
+        self.engine.live.quotas.allocations().for_each(|(_, spec)| each(spec.name.as_str()));
+    }
+
+    fn tenant_names(&self, each: &mut dyn FnMut(&str)) {
+        self.engine.live.costs.tenant_costs().for_each(|cost| each(cost.tenant.as_str()));
+    }
+
     fn file_names(&self, each: &mut dyn FnMut(&str)) {
         self.files.iter().for_each(|file| each(file.name));
     }

@@ -256,7 +256,8 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
     }
 
     fn put_model(&mut self, slot: usize, model: &CostModel) {
-        if self.models[slot] == *model {
+        // Beyond the length lies what was there before a reset.
+        if slot < self.models_length && self.models[slot] == *model {
             return;
         }
         self.models[slot] = *model;

@@ -174,6 +174,12 @@ impl Multipliers {
         Ok(multipliers)
     }
 
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
     fn iter(&self) -> impl Iterator<Item = &Multiplier> {
         self.list[..usize::from(self.length)].iter()
     }

@@ -8,13 +8,16 @@
 //! RecordWriter::begin(&mut out)?.text("tenant")?.text("used")?.text("credit")?.end()?;
 //! RecordWriter::begin(&mut out)?.text("a, b")?.integer(60)?.number(-5)?.end()?;
 //! RecordWriter::begin(&mut out)?.text("=1+1")?.empty()?.empty()?.end()?;
-//! assert_eq!(out, "tenant,used,credit\r\n\"a, b\",60,-5\r\n\"'=1+1\",,\r\n");
+//! assert_eq!(out, "tenant,used,credit\n\"a, b\",60,-5\n\"'=1+1\",,\n");
 //! # Ok::<(), core::fmt::Error>(())
 //! ```
 //!
 //! Spreadsheets take a field that begins with `=`, `+`, `-`, `@`, a tab or a carriage return for a formula, and carry
 //! it out. A text that begins so is written in quotes and with an apostrophe before it, which makes it text to them; a
 //! number is written as it is.
+//!
+//! Lines end in a line feed, of which a console makes what its line needs. A control character that a terminal could
+//! act upon is written as an escape, such as `\u{1b}`.
 //!
 //! Format: RFC 4180. Guard: OWASP, CSV Injection.
 
@@ -84,7 +87,7 @@ impl<'w, W: Write + ?Sized> RecordWriter<'w, W> {
     /// The sink's.
     pub fn end(self) -> fmt::Result {
         // A line with nothing in it is passed over by many readers.
-        self.sink.write_str(if self.fields == Fields::OneEmpty { "\"\"\r\n" } else { "\r\n" })
+        self.sink.write_str(if self.fields == Fields::OneEmpty { "\"\"\n" } else { "\n" })
     }
 
     fn field(mut self, value: &dyn Display, guard: Guard) -> Result<Self, fmt::Error> {
@@ -137,22 +140,26 @@ struct Look {
 impl Write for Look {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.first = self.first.or_else(|| text.chars().next());
-        self.is_special |= text.contains(['"', ',', '\r', '\n']);
+        self.is_special |= text.contains(|c: char| matches!(c, '"' | ',') || c.is_control() && c != '\t');
         Ok(())
     }
 }
 
-/// Writes each quote that goes through it twice.
+/// Writes each quote that goes through it twice, and control characters but for tabs and line ends visibly.
 struct Doubling<'w, W: Write + ?Sized> {
     sink: &'w mut W,
 }
 
 impl<W: Write + ?Sized> Write for Doubling<'_, W> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for part in text.split_inclusive('"') {
-            self.sink.write_str(part)?;
-            if part.ends_with('"') {
-                self.sink.write_char('"')?;
+        let is_special = |c: char| c == '"' || c.is_control() && !matches!(c, '\t' | '\r' | '\n');
+        for part in text.split_inclusive(is_special) {
+            match part.char_indices().next_back() {
+                Some((_, '"')) => write!(self.sink, "{part}\"")?,
+                Some((at, last)) if is_special(last) => {
+                    write!(self.sink, "{}{}", &part[..at], last.escape_unicode())?;
+                }
+                _ => self.sink.write_str(part)?,
             }
         }
         Ok(())
@@ -184,22 +191,22 @@ mod tests {
             ("a\r", "\"a\r\""),
             ("é;'", "é;'"),
         ] {
-            assert_eq!(record(|record| record.text(text)), format!("{written}\r\n"));
+            assert_eq!(record(|record| record.text(text)), format!("{written}\n"));
         }
     }
 
     #[test]
     fn a_text_is_never_a_formula() {
         for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "-"] {
-            assert_eq!(record(|record| record.text(text)), format!("\"'{text}\"\r\n"));
+            assert_eq!(record(|record| record.text(text)), format!("\"'{text}\"\n"));
             assert_eq!(
                 record(|record| record.display(format_args!("{}{text}", ""))),
-                format!("\"'{text}\"\r\n")
+                format!("\"'{text}\"\n")
             );
         }
-        assert_eq!(record(|record| record.text("=\"a\",1")), "\"'=\"\"a\"\",1\"\r\n");
+        assert_eq!(record(|record| record.text("=\"a\",1")), "\"'=\"\"a\"\",1\"\n");
         for text in ["a=1", "1-1", "'=1", " =1"] {
-            assert_eq!(record(|record| record.text(text)), format!("{text}\r\n"));
+            assert_eq!(record(|record| record.text(text)), format!("{text}\n"));
         }
     }
 
@@ -207,14 +214,14 @@ mod tests {
     fn a_number_stays_a_number() {
         let written =
             record(|record| record.number(-5)?.number(format_args!("-{}.{}", 0, 25))?.integer(u64::MAX));
-        assert_eq!(written, "-5,-0.25,18446744073709551615\r\n");
+        assert_eq!(written, "-5,-0.25,18446744073709551615\n");
     }
 
     #[test]
     fn an_empty_field_by_itself_is_still_a_field() {
-        assert_eq!(record(|record| record.text("")), "\"\"\r\n");
-        assert_eq!(record(|record| record.empty()?.empty()), ",\r\n");
-        assert_eq!(record(|record| record.empty()?.text("a")?.text("")), ",a,\r\n");
+        assert_eq!(record(|record| record.text("")), "\"\"\n");
+        assert_eq!(record(|record| record.empty()?.empty()), ",\n");
+        assert_eq!(record(|record| record.empty()?.text("a")?.text("")), ",a,\n");
     }
 
     #[test]
@@ -235,7 +242,7 @@ mod tests {
         assert!(RecordWriter::begin(&mut String::new()).and_then(|record| record.display(Failing)).is_err());
     }
 
-    /// A reader that knows nothing of the writer: the grammar of RFC 4180, section 2, letter by letter.
+    /// A reader that knows nothing of the writer: the grammar of RFC 4180, section 2, letter by letter, with line feeds.
     fn read(file: &str) -> Vec<Vec<String>> {
         let mut letters = file.chars().peekable();
         let mut records = Vec::new();
@@ -252,15 +259,15 @@ mod tests {
                         field.push(letter);
                     }
                 } else {
-                    while let Some(letter) = letters.next_if(|letter| !matches!(letter, ',' | '\r')) {
-                        assert!(!matches!(letter, '"' | '\n'), "{letter:?} in a field without quotes");
+                    while let Some(letter) = letters.next_if(|letter| !matches!(letter, ',' | '\n')) {
+                        assert!(!matches!(letter, '"' | '\r'), "{letter:?} in a field without quotes");
                         field.push(letter);
                     }
                 }
                 fields.push(field);
                 match letters.next() {
                     Some(',') => {}
-                    Some('\r') => break assert_eq!(letters.next(), Some('\n')),
+                    Some('\n') => break,
                     other => panic!("{other:?} after a field"),
                 }
             }

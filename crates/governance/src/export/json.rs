@@ -76,6 +76,17 @@ impl<'w, W: Write + ?Sized> ObjectWriter<'w, W> {
         Ok(self)
     }
 
+    /// Writes an integer that may be negative. What can be larger than 2^53, as sums of money can, is better written as
+    /// a text: many readers keep numbers as floating point.
+    ///
+    /// # Errors
+    /// The sink's.
+    pub fn number(mut self, key: &str, value: i64) -> Result<Self, fmt::Error> {
+        self.key(key)?;
+        write!(self.sink, "{value}")?;
+        Ok(self)
+    }
+
     /// Writes a length of time in seconds, exactly: with as many decimals as it takes, up to nine.
     ///
     /// # Errors
@@ -162,20 +173,19 @@ struct Escaping<'w, W: Write + ?Sized> {
 impl<W: Write + ?Sized> Write for Escaping<'_, W> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let mut rest = text;
-        while let Some(at) = rest.find(|c| matches!(c, '"' | '\\' | '\0'..='\x1f')) {
-            let (plain, special) = rest.split_at(at);
-            self.sink.write_str(plain)?;
-            // Each of the special characters is one byte.
-            let (special, after) = special.split_at(1);
+        // Of the control characters, a reader minds those below the blank, and a terminal the others as well.
+        let is_special = |c: char| matches!(c, '"' | '\\') || c.is_control();
+        while let Some((at, special)) = rest.char_indices().find(|(_, c)| is_special(*c)) {
+            self.sink.write_str(&rest[..at])?;
             match special {
-                "\"" => self.sink.write_str("\\\"")?,
-                "\\" => self.sink.write_str("\\\\")?,
-                "\n" => self.sink.write_str("\\n")?,
-                "\r" => self.sink.write_str("\\r")?,
-                "\t" => self.sink.write_str("\\t")?,
-                _ => write!(self.sink, "\\u{:04x}", special.as_bytes()[0])?,
+                '"' => self.sink.write_str("\\\"")?,
+                '\\' => self.sink.write_str("\\\\")?,
+                '\n' => self.sink.write_str("\\n")?,
+                '\r' => self.sink.write_str("\\r")?,
+                '\t' => self.sink.write_str("\\t")?,
+                _ => write!(self.sink, "\\u{:04x}", u32::from(special))?,
             }
-            rest = after;
+            rest = &rest[at + special.len_utf8()..];
         }
         self.sink.write_str(rest)
     }
@@ -281,6 +291,7 @@ mod tests {
             .and_then(|object| object.bytes("b", b"/\xe4\xff/\xc3\xa9\xc3"))
             .and_then(|object| object.display("d", format_args!("{}\"{}", 1, 2)))
             .and_then(|object| object.integer("u", u64::MAX))
+            .and_then(|object| object.number("i", i64::MIN))
             .and_then(|object| object.boolean("t", true))
             .and_then(|object| object.null("n"))
             .and_then(|object| object.optional_string("os", Some("x")))
@@ -294,10 +305,18 @@ mod tests {
                 "\u{2028}",
                 r#"é","b":"/"#,
                 "\u{fffd}\u{fffd}/é\u{fffd}",
-                r#"","d":"1\"2","u":18446744073709551615,"t":true,"n":null,"os":"x","oi":null}"#,
+                r#"","d":"1\"2","u":18446744073709551615,"i":-9223372036854775808,"t":true,"n":null,"os":"x","oi":null}"#,
                 "\n"
             )
         );
+    }
+
+    #[test]
+    fn a_text_cannot_drive_a_terminal() {
+        let mut line = String::new();
+        let object = ObjectWriter::begin(&mut line).unwrap();
+        object.string("s", "\u{1b}[2J\u{7f}\u{9b}").unwrap().end().unwrap();
+        assert_eq!(line, "{\"s\":\"\\u001b[2J\\u007f\\u009b\"}\n");
     }
 
     #[test]
@@ -323,6 +342,7 @@ mod tests {
             Just(Json::Null),
             any::<bool>().prop_map(Json::Boolean),
             any::<u64>().prop_map(|value| Json::Number(value.into())),
+            any::<i64>().prop_map(|value| Json::Number(value.into())),
             any::<String>().prop_map(Json::Text),
             "[\"\\\\\u{0}-\u{1f}\u{7f}\u{2028}a]{0,8}".prop_map(Json::Text),
         ]
@@ -337,6 +357,7 @@ mod tests {
                 object = match value {
                     Json::Null => object.null(key),
                     Json::Boolean(value) => object.boolean(key, *value),
+                    Json::Number(value) if *value < 0 => object.number(key, i64::try_from(*value).unwrap()),
                     Json::Number(value) => object.integer(key, u64::try_from(*value).unwrap()),
                     Json::Text(value) => object.string(key, value),
                 }.unwrap();

@@ -289,7 +289,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(actions.len(), 35);
+        assert_eq!(actions.len(), 72);
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! The table of commands. Names of arguments are the names of fields in `weir.toml`.
 
+mod cost;
+mod quota;
+
 use super::{Action, ArgumentForm, ArgumentSpec, CommandSpec, Form, Group, Need, SubcommandSpec, ValueKind};
 use crate::replay::TenantSource;
 use crate::term::Term;
@@ -130,6 +133,24 @@ pub const COMMANDS: &[CommandSpec] = &[
                   was given a name. Changes last until the next start or config load.",
         form: Form::Subcommands(RATELIMIT),
         examples: &["ratelimit status", "ratelimit set ip:* rate=5/s"],
+    },
+    CommandSpec {
+        name: "quota",
+        group: Group::Traffic,
+        summary: "show and change what may be used in a period",
+        details: "A quota is named by its scope and its window, with #unit where it does not count requests, unless it \
+                  was given a name. Changes last until the next start or config load.",
+        form: Form::Subcommands(quota::QUOTA),
+        examples: &["quota status", "quota usage"],
+    },
+    CommandSpec {
+        name: "cost",
+        group: Group::Traffic,
+        summary: "show what requests cost, and the invoices",
+        details: "Amounts are exact to a billionth of a unit; only an invoice is rounded. Changes last until the next \
+                  start or config load; the books stay.",
+        form: Form::Subcommands(cost::COST),
+        examples: &["cost status", "cost bill acme"],
     },
     CommandSpec {
         name: "config",
@@ -485,6 +506,11 @@ const JSON: ArgumentSpec = ArgumentSpec {
     summary: "print one JSON object a line",
     need: Need::Optional,
 };
+const FROM: ArgumentSpec = key(
+    "from",
+    ValueKind::OneOf(&["live", "replay"]),
+    "whose books: the live ones, or the last replay's (default live, unless nothing was charged to those)",
+);
 const VOID: ArgumentSpec = ArgumentSpec {
     form: ArgumentForm::Flag,
     name: "void",

@@ -2,7 +2,7 @@
 
 use super::{Context, Failed};
 use crate::command::Invocation;
-use crate::engine::Governor;
+use crate::engine::{Engine, Governor};
 use crate::term::{Printable, Style};
 use governance::time::Now;
 
@@ -23,22 +23,29 @@ impl Books {
             Self::Replay => "replay",
         }
     }
+
+    /// The governor with these books.
+    pub(super) const fn of(self, engine: &Engine) -> &Governor {
+        match self {
+            Self::Live => &engine.live,
+            Self::Replay => &engine.replay,
+        }
+    }
+
+    /// The governor with these books.
+    pub(super) const fn of_mut(self, engine: &mut Engine) -> &mut Governor {
+        match self {
+            Self::Live => &mut engine.live,
+            Self::Replay => &mut engine.replay,
+        }
+    }
 }
 
 impl Context<'_> {
     /// The books that `from=` names. Where it is not given they are the live ones, or, while nothing was charged to
     /// those, the last replay's. A report for people begins with a line that says so where they are a replay's.
     pub(super) fn books(&mut self, invocation: &Invocation<'_>) -> Result<Books, Failed> {
-        let has_replay = !self.engine.replayed.is_empty();
-        let books = match invocation.get("from") {
-            Some("live") => Books::Live,
-            Some(_) if has_replay => Books::Replay,
-            Some(_) => {
-                return Err(self.fail(format_args!("there is no replay to look at; replay FILE makes one")));
-            }
-            None if has_replay && is_untouched(&self.engine.live) => Books::Replay,
-            None => Books::Live,
-        };
+        let books = self.books_for_programs(invocation)?;
         let is_for_programs = invocation.flag("json") || invocation.get("format").is_some();
         if books == Books::Replay && !is_for_programs {
             let replayed = self.engine.replayed;
@@ -53,12 +60,18 @@ impl Context<'_> {
         Ok(books)
     }
 
-    /// The governor with these books.
-    pub(super) const fn governor(&mut self, books: Books) -> &mut Governor {
-        match books {
-            Books::Live => &mut self.engine.live,
-            Books::Replay => &mut self.engine.replay,
-        }
+    /// The same, without a line that says so.
+    pub(super) fn books_for_programs(&mut self, invocation: &Invocation<'_>) -> Result<Books, Failed> {
+        let has_replay = !self.engine.replayed.is_empty();
+        Ok(match invocation.get("from") {
+            Some("live") => Books::Live,
+            Some(_) if has_replay => Books::Replay,
+            Some(_) => {
+                return Err(self.fail(format_args!("there is no replay to look at; replay FILE makes one")));
+            }
+            None if has_replay && is_untouched(&self.engine.live) => Books::Replay,
+            None => Books::Live,
+        })
     }
 
     /// The time by which these books are read.

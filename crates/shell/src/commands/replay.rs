@@ -1,7 +1,7 @@
 //! `replay`: a log through the limits, at the log's own time.
 
 use super::limits::write_table_stats;
-use super::{Context, Failed, Outcome};
+use super::{Context, Count, Failed, Outcome};
 use crate::command::Invocation;
 use crate::files::File;
 use crate::render::{Cell, Column, Grouped, Humanized, Table};
@@ -192,6 +192,7 @@ fn write_text(
     }
     write_limits(context)?;
     write_top(context, top)?;
+    write_books(context)?;
     let stats = context.engine.replay.limits.table_stats();
     if stats.overflow_hits + stats.evicted_fresh + stats.log_full > 0 || stats.is_filling_up() {
         write_table_stats(context, &stats)?;
@@ -223,6 +224,43 @@ fn write_limits(context: &mut Context<'_>) -> Outcome {
             ]);
         }
     })?)
+}
+
+/// Says what quotas and prices have come to, where there are any, and how to see more of it.
+fn write_books(context: &mut Context<'_>) -> Outcome {
+    let (replay, system, term) = (&context.engine.replay, &mut *context.system, context.term);
+    let hint = |command: &'static str| term.paint(Style::Dim, command);
+    if !replay.quotas.is_empty() {
+        let stats = replay.quotas.stats();
+        writeln!(
+            system,
+            "quotas    denied {}   alerts {}   {}",
+            Grouped(stats.denied),
+            Grouped(stats.alerts),
+            hint("quota usage from=replay")
+        )?;
+    }
+    if !replay.budgets.is_empty() {
+        let stats = replay.budgets.stats();
+        writeln!(
+            system,
+            "budgets   denied {}   alerts {}   {}",
+            Grouped(stats.denied),
+            Grouped(stats.alerts),
+            hint("cost budgets from=replay")
+        )?;
+    }
+    if replay.costs.has_prices() {
+        let (stats, currency) = (replay.costs.stats(), replay.costs.currency());
+        let total = super::cost::Amount(stats.total, currency);
+        writeln!(
+            system,
+            "cost      {total} of {}   {}",
+            Count(stats.tenants, "tenant"),
+            hint("cost tenants from=replay")
+        )?;
+    }
+    Ok(())
 }
 
 fn write_top(context: &mut Context<'_>, top: &TopDenied) -> Outcome {

@@ -28,7 +28,8 @@ pub(super) fn request(context: &mut Context<'_>, invocation: &Invocation<'_>) ->
     let marks = NoticeMarks::of(&context.engine.live);
     let decision = context.engine.live.admit(now, &request);
     answer(context, invocation, &decision)?;
-    if invocation.flag("json") { Ok(()) } else { marks.tell(context) }
+    // A refusal says by itself that nothing is left.
+    if invocation.flag("json") || !decision.is_allowed() { Ok(()) } else { marks.tell(context) }
 }
 
 /// Whether the amounts are final, or to be settled later.

@@ -16,6 +16,14 @@ impl Names for Known {
         }
     }
 
+    fn quota_names(&self, each: &mut dyn FnMut(&str)) {
+        ["tenant:acme/monthly", "user:*/daily#tokens"].into_iter().for_each(each);
+    }
+
+    fn tenant_names(&self, each: &mut dyn FnMut(&str)) {
+        ["acme", "globex"].into_iter().for_each(each);
+    }
+
     fn file_names(&self, each: &mut dyn FnMut(&str)) {
         ["weir.toml", "demo.log", "évènement.log", "\x1b[2J"].into_iter().for_each(each);
     }
@@ -132,12 +140,20 @@ fn a_name_with_control_characters_is_not_offered() {
 }
 
 #[test]
+fn quotas_and_tenants_are_offered_by_name() {
+    assert_eq!(typed("quota set t\t").0, "quota set tenant:acme/monthly ");
+    assert_eq!(typed("cost bill g\t").0, "cost bill globex ");
+}
+
+#[test]
 fn a_long_list_is_cut_short() {
     struct Many;
     impl Names for Many {
         fn limit_names(&self, each: &mut dyn FnMut(&str)) {
             (0..1000).for_each(|index| each(&format!("user:{index:03}")));
         }
+        fn quota_names(&self, _: &mut dyn FnMut(&str)) {}
+        fn tenant_names(&self, _: &mut dyn FnMut(&str)) {}
         fn file_names(&self, _: &mut dyn FnMut(&str)) {}
     }
     let mut editor = Editor::new();

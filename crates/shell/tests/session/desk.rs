@@ -90,6 +90,7 @@ impl Desk {
         let mut engine = ENGINE.lock().unwrap_or_else(PoisonError::into_inner);
         engine.live.reset(HashSecret::from_seed(1));
         engine.replay.reset(HashSecret::from_seed(1));
+        engine.replayed = Default::default();
         let mut session = Session::new();
         session.set_term(Term::Dumb);
         let system = FakeSystem {
@@ -137,9 +138,12 @@ impl Desk {
         output
     }
 
-    /// The one line that a line is answered by.
+    /// The one line that a line is answered by, notices apart.
     pub(crate) fn answer(&mut self, line: &str) -> String {
-        let (_, output) = self.try_run(line);
+        let (_, mut output) = self.try_run(line);
+        if let Some((answer, _)) = output.split_once("notice ") {
+            output.truncate(answer.len());
+        }
         let answer = output.strip_suffix('\n').unwrap_or_else(|| panic!("{line}: no line end: {output:?}"));
         assert!(!answer.is_empty() && !answer.contains('\n'), "{line}: {output}");
         answer.to_owned()

@@ -2,6 +2,7 @@
 
 use super::support::{Costs, at, costs, operation, requests};
 use crate::cost::{BillingSchedule, CostError, CostHold, CostMetric, LineKind, UsageEvent};
+use crate::export::ExportFormat;
 use crate::ledger::Account;
 use crate::money::{NanoUnits, div_half_even};
 use crate::request::Usage;
@@ -113,6 +114,58 @@ fn old_invoices_make_room_and_are_counted() {
     );
     assert!(costs.invoices().all(|entry| costs.invoice_lines(entry).len() == 2));
     assert!(matches!(costs.invoice("acme", 1), Err(CostError::UnknownInvoice { issued: 100 })));
+}
+
+/// Splits CSV without knowing its writer: fields by commas outside of quotes.
+fn records(csv: &str) -> Vec<Vec<String>> {
+    csv.lines()
+        .map(|line| {
+            let (mut fields, mut is_quoted) = (vec![String::new()], false);
+            for character in line.chars() {
+                match character {
+                    '"' => is_quoted = !is_quoted,
+                    ',' if !is_quoted => fields.push(String::new()),
+                    _ => fields.last_mut().unwrap().push(character),
+                }
+            }
+            fields
+        })
+        .collect()
+}
+
+fn nano(text: &str) -> i128 {
+    format!("{text} USD").parse::<crate::money::Money>().unwrap().amount.0
+}
+
+#[test]
+fn every_export_says_what_the_invoice_says() {
+    let mut costs = costs(&[WEB]);
+    let name = "=acme, inc";
+    costs.attribute_cost(at("01-05"), &operation(name, "web", Usage { bytes: 5000, ..requests(3) })).unwrap();
+    costs.correct(at("01-06"), name, "web", NanoUnits(-7_000_000), Text::excerpt("+outage")).unwrap();
+    costs.reset_cost_window(at("02-01"), None).unwrap();
+    let entry = costs.invoice(name, 1).unwrap();
+    let export = |format| {
+        let mut out = String::new();
+        costs.export_bill(&entry, format, &mut out).unwrap();
+        out
+    };
+    for (format, column) in [(ExportFormat::Csv, "billed"), (ExportFormat::Focus, "BilledCost")] {
+        let records = records(&export(format));
+        let column = records[0].iter().position(|name| name == column).unwrap();
+        assert_eq!(records.len(), 4);
+        assert!(records.iter().all(|record| record.len() == records[0].len()));
+        let billed: i128 = records[1..].iter().map(|record| nano(&record[column])).sum();
+        assert_eq!(billed, entry.total_cost().0, "{format:?}");
+        assert!(records[1..].iter().all(|record| !record.iter().any(|field| field.starts_with('='))));
+    }
+    let json = export(ExportFormat::Json);
+    assert_eq!(json.lines().count(), 3);
+    assert!(json.lines().all(|line| line.contains("\"tenant\":\"=acme, inc\"")), "{json}");
+    assert!(
+        json.contains("\"exact\":\"0.00048828125\"") || json.contains("\"exact\":\"0.000488281\""),
+        "{json}"
+    );
 }
 
 /// SplitMix64 (Steele, Lea, Flood).

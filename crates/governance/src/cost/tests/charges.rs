@@ -23,6 +23,19 @@ fn who_is_not_named_and_what_has_no_price_are_counted() {
 }
 
 #[test]
+fn a_reset_forgets_prices_accounts_and_the_currency() {
+    let mut costs = costs(&[WEB]);
+    let model = *costs.models().next().unwrap();
+    costs.attribute_cost(at("01-01"), &operation("acme", "web", requests(1))).unwrap();
+    costs.reset(crate::scope::HashSecret::from_seed(1));
+    assert_eq!((costs.models().count(), costs.stats().tenants, costs.currency()), (0, 0, Currency::NONE));
+    costs.define_cost_model(&model).unwrap();
+    let charged = costs.attribute_cost(at("01-01"), &operation("acme", "web", requests(1)));
+    assert_eq!(charged, Ok(Some(NanoUnits(15_000_000))));
+    assert_eq!(costs.stats().total, NanoUnits(15_000_000));
+}
+
+#[test]
 fn prices_are_multiplied_by_the_tier_and_the_method() {
     let mut costs = costs(&[&[
         ("service", "*"),

@@ -4,9 +4,8 @@ use super::support::{
     DAY, SECOND, Small, admit, at, hold, key, manager, name, of_tenant, of_user, on, passes, spec, usage,
     with,
 };
-use crate::quota::{
-    EnforcementMode, ExportFormat, QuotaAnswer, QuotaError, QuotaMode, QuotaSettled, QuotaSpec,
-};
+use crate::export::ExportFormat;
+use crate::quota::{EnforcementMode, QuotaAnswer, QuotaError, QuotaMode, QuotaSettled, QuotaSpec};
 use crate::request::Request;
 use crate::scope::Kind;
 
@@ -238,9 +237,9 @@ fn no_key_becomes_a_formula_or_moves_a_terminal() {
         ("+1", "\"'+1\"", "\"+1\""),
         ("-1", "\"'-1\"", "\"-1\""),
         ("@x", "\"'@x\"", "\"@x\""),
-        ("\tx", "\"'\tx\"", "\"\\u0009x\""),
-        ("\rx", "\"'\rx\"", "\"\\u000dx\""),
-        ("a\nb", "\"a\nb\"", "\"a\\u000ab\""),
+        ("\tx", "\"'\tx\"", "\"\\tx\""),
+        ("\rx", "\"'\rx\"", "\"\\rx\""),
+        ("a\nb", "\"a\nb\"", "\"a\\nb\""),
         ("a\u{1b}[2J", "\"a\\u{1b}[2J\"", "\"a\\u001b[2J\""),
         ("a=b", "a=b", "\"a=b\""),
         ("\\", "\\", "\"\\\\\""),
