@@ -83,7 +83,10 @@ impl core::error::Error for ConfigureError {}
 pub const OUTCOME_EXPIRES_IN: Nanos = Nanos::from_seconds(3600);
 
 /// What a stage has set aside for a request.
+// With a tag of its own, so that the first variant is all-zero when its hold is: otherwise the tag would go where
+// another variant has no use for a value.
 #[derive(Clone, Copy, Debug)]
+#[repr(u8)]
 enum Hold {
     Limit(LimitHold),
     Quota(QuotaHold),

@@ -42,22 +42,52 @@ pub fn memory_end(elf: &Path) -> io::Result<u64> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not a little-endian ELF64 program"))
 }
 
-/// Walks the program headers (System V ABI, "ELF-64 Object File Format", tables 2 and 6).
+/// How many bytes of the kernel's segments are in its file; the others are zero when it starts.
+///
+/// # Errors
+/// As [`memory_end`].
+pub fn loaded_bytes(elf: &Path) -> io::Result<u64> {
+    let bytes = fs::read(elf)?;
+    let mut sum = 0;
+    each_segment(&bytes, |segment| sum += segment.file_bytes)
+        .map(|()| sum)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not a little-endian ELF64 program"))
+}
+
+/// A part of the program that is loaded.
+struct Segment {
+    physical: u64,
+    file_bytes: u64,
+    memory_bytes: u64,
+}
+
 fn segments_end(elf: &[u8]) -> Option<u64> {
+    let mut end = Some(0);
+    each_segment(elf, |segment| {
+        let after = segment.physical.checked_add(segment.memory_bytes);
+        end = end.and_then(|end: u64| after.map(|after| end.max(after)));
+    })?;
+    end
+}
+
+/// Walks the program headers (System V ABI, "ELF-64 Object File Format", tables 2 and 6).
+fn each_segment(elf: &[u8], mut each: impl FnMut(&Segment)) -> Option<()> {
     const LOAD: u64 = 1;
     if !elf.starts_with(b"\x7fELF\x02\x01") {
         return None;
     }
     let (table, entry_bytes, entries) = (word(elf, 32, 8)?, word(elf, 54, 2)?, word(elf, 56, 2)?);
-    let mut end = 0;
     for index in 0..entries {
         let header = usize::try_from(table.checked_add(index * entry_bytes)?).ok()?;
         if word(elf, header, 4)? == LOAD {
-            let (physical, memory_bytes) = (word(elf, header + 24, 8)?, word(elf, header + 40, 8)?);
-            end = end.max(physical.checked_add(memory_bytes)?);
+            each(&Segment {
+                physical: word(elf, header + 24, 8)?,
+                file_bytes: word(elf, header + 32, 8)?,
+                memory_bytes: word(elf, header + 40, 8)?,
+            });
         }
     }
-    Some(end)
+    Some(())
 }
 
 /// Reads a little-endian number of up to eight bytes.

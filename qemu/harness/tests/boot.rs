@@ -41,6 +41,13 @@ fn the_demo_fits_in_64_mb() {
 }
 
 #[test]
+fn tables_that_are_empty_take_no_room_in_the_image() {
+    // Governors are all-zero when empty. One value in them that is not would put all of them into the file.
+    let bytes = kernel::loaded_bytes(kernel::build()).expect("the kernel is an ELF file");
+    assert!(bytes < 2 << 20, "{bytes} bytes of the kernel are loaded from its file");
+}
+
+#[test]
 fn boots_without_a_ramdisk() {
     let banner = boots(&Machine { ramdisk: None, ..machine() });
     assert!(banner.contains("ramdisk"), "that there is none is not reported: {banner}");
