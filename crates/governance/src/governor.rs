@@ -7,11 +7,11 @@
 mod stages;
 
 use crate::config::{Config, Identity};
-use crate::cost::{BudgetSpec, CostCollector, CostError, CostHold};
+use crate::cost::{BudgetSpec, CostCollector, CostError, CostHold, EventOutcome, UsageEvent};
 use crate::decision::{Decision, Reason, Verdict};
 use crate::field::Quoted;
 use crate::outcome::{CompleteError, Completion, Disposition, Outcome};
-use crate::quota::{QuotaError, QuotaHold, QuotaManager};
+use crate::quota::{QuotaAmounts, QuotaError, QuotaHold, QuotaManager};
 use crate::rate_limiter::{Access, LimitError, LimitHold, RateLimiter};
 use crate::request::{Request, Settlement, Subject, Usage};
 use crate::routes::{EXEMPT_GROUP, Routes};
@@ -266,6 +266,22 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
             },
         );
         Ok(completion)
+    }
+
+    /// Charges usage that was measured elsewhere, once for each id, to its tenant and service and to the budgets that
+    /// match them: also where those have no room for it. Limits and quotas have no part in it.
+    ///
+    /// # Errors
+    /// As [`CostCollector::record_event`].
+    pub fn record_event(&mut self, now: Now, event: &UsageEvent<'_>) -> Result<EventOutcome, CostError> {
+        let outcome = self.costs.record_event(now, event)?;
+        if let EventOutcome::Accepted(Some(amount)) = outcome {
+            let request =
+                Request { tenant: Some(event.tenant), service: Some(event.service), ..Request::default() };
+            let spent = QuotaAmounts::of_cost(amount.as_spent());
+            self.budgets.post(now, &Subject { request: &request, group: None }, &spent);
+        }
+        Ok(outcome)
     }
 
     /// Does what is due: gives back what tickets hold that nobody settled, renews what periods have ended, and issues

@@ -147,7 +147,7 @@ fn amount(value: FieldValue<'_>) -> Result<(u64, Currency), Problem> {
     let Money { amount, currency } =
         money.parse().map_err(|error: crate::money::MoneyError| Problem::Expected(error.expected()))?;
     match amount.0 {
-        0 => Err(Problem::Zero),
+        0 => Err(Problem::Expected("an amount above 0")),
         ..0 => Err(Problem::Expected("an amount that is not negative")),
         amount => {
             let amount = u64::try_from(amount);
@@ -195,7 +195,7 @@ mod tests {
         for (fields, part) in [
             (&[("scope", "tenant:acme")][..], "amount: missing"),
             (&[("amount", "1 USD")], "scope: missing"),
-            (&[("amount", "0 USD")], "amount: 0 is not allowed"),
+            (&[("amount", "0 USD")], "amount: expected an amount above 0"),
             (&[("amount", "-1 USD")], "not negative"),
             (&[("amount", "18446744074 USD")], "at most 18000000000"),
             (&[("amount", "many")], "an amount and a currency"),

@@ -92,7 +92,10 @@ impl fmt::Display for CostError {
             }
             Self::UnknownInvoice { issued: 0 } => f.write_str("the tenant has no invoice yet"),
             Self::UnknownInvoice { issued } => {
-                write!(f, "the tenant has {issued} so far; that one was not issued, or is no longer kept")
+                write!(
+                    f,
+                    "the tenant has had {issued} invoices; that one was not issued, or is no longer kept"
+                )
             }
             Self::Model(error) => error.fmt(f),
             Self::Currency { books, found } => {

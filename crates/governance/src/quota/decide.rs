@@ -4,11 +4,14 @@ use super::counter::{ALERT_PERCENTS, Counter};
 use super::matches::{Match, Seat};
 use super::registry::Entry;
 use super::spec::{EnforcementMode, QuotaMode, QuotaSpec, QuotaUnit};
-use super::{QuotaClearance, QuotaHold, QuotaManager, QuotaNotice, QuotaRefusal, QuotaStanding};
+use super::{
+    QuotaAmounts, QuotaClearance, QuotaHold, QuotaManager, QuotaNotice, QuotaRefusal, QuotaStanding,
+};
 use crate::decision::{Reason, Sharing, Wait};
 use crate::rate_limiter::Access;
+use crate::request::Subject;
 use crate::scope::Name;
-use crate::time::{Nanos, WallTime};
+use crate::time::{Nanos, Now, WallTime};
 
 /// What is taken of the quotas that match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +119,22 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
         let is_never = matched.amount > spec.limit.saturating_add(spec.rollover_max());
         let wait = Nanos(counter.period.end.0.saturating_sub(now.0));
         Verdict::Refuses(if is_never { Wait::Never } else { Wait::For(wait) })
+    }
+
+    /// Uses amounts of every quota that matches, also where they do not fit: they were used, wherever that was decided.
+    /// Quotas in shadow mode and those on outcomes are left out.
+    pub fn post(&mut self, now: Now, subject: &Subject<'_>, amounts: &QuotaAmounts) {
+        let now = self.monotonic(now).wall;
+        self.find_matches(now, subject, amounts, Access::Charge);
+        for index in 0..self.matched {
+            let matched = self.matches[index];
+            let (spec, counter) = self.owned(matched);
+            if spec.mode == QuotaMode::Enforce && !spec.unit.is_observed() {
+                counter.roll(spec, now);
+                self.take(now, matched, Taking::Use, &mut |_| {});
+            }
+        }
+        self.forget_matches();
     }
 
     pub(super) fn take_all(

@@ -19,7 +19,7 @@ use governance::export::ObjectWriter;
 use governance::ledger::Account;
 use governance::money::{Currency, NanoUnits};
 use governance::scope::Name;
-use governance::time::Nanos;
+use governance::time::{NANOS_PER_SECOND, Nanos, WallTime};
 
 /// How many rows a table or chart shows; `--json` gives all.
 const SHOWN_ROWS_MAX: usize = 50;
@@ -619,7 +619,7 @@ pub(super) fn ledger(context: &mut Context<'_>, invocation: &Invocation<'_>) -> 
     Ok(table.write(context.system, context.term, |row| {
         for posting in last() {
             row(&[
-                Cell::new(&posting.at),
+                Cell::new(&WallTime(posting.at.0 - posting.at.0 % NANOS_PER_SECOND)),
                 Cell::new(&posting.kind.word()),
                 Cell::new(&account(posting.debit)),
                 Cell::new(&account(posting.credit)),

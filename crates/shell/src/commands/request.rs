@@ -23,7 +23,7 @@ const RESERVED_FOR: Nanos = Nanos::from_seconds(300);
 /// Decides the request and charges it.
 pub(super) fn request(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
     let mut request = read(context, invocation)?;
-    request.settlement = settlement(context, invocation, &mut request)?;
+    request.settlement = settlement(context, invocation)?;
     let now = context.system.now();
     let marks = NoticeMarks::of(&context.engine.live);
     let decision = context.engine.live.admit(now, &request);
@@ -33,29 +33,18 @@ pub(super) fn request(context: &mut Context<'_>, invocation: &Invocation<'_>) ->
 }
 
 /// Whether the amounts are final, or to be settled later.
-fn settlement(
-    context: &mut Context<'_>,
-    invocation: &Invocation<'_>,
-    request: &mut Request<'_>,
-) -> Result<Settlement, Failed> {
-    let Some(tokens) = invocation.integer("reserve") else {
+fn settlement(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Result<Settlement, Failed> {
+    if invocation.get("reserve").is_none() {
         return match invocation.get("expires") {
             Some(_) => {
                 Err(context.fail(format_args!("expires goes with reserve, which says how many tokens")))
             }
             None => Ok(Settlement::Final),
         };
-    };
+    }
     if invocation.get("tokens").is_some() {
         return Err(context.fail(format_args!("tokens and reserve do not go together; expected one of them")));
     }
-    if request.output_tokens > tokens {
-        return Err(context.fail(format_args!(
-            "output_tokens: {} are more than all its tokens; expected at most reserve={tokens}",
-            request.output_tokens
-        )));
-    }
-    request.tokens = tokens;
     let expires_in = match invocation.get("expires").map(str::parse) {
         None => RESERVED_FOR,
         Some(Ok(Nanos::ZERO)) => {
@@ -321,7 +310,8 @@ fn read<'a>(context: &mut Context<'_>, invocation: &Invocation<'a>) -> Result<Re
     }
     request.path = invocation.get("path").map(|path| path.split('?').next().unwrap_or_default().as_bytes());
     let amount = |key: &str| invocation.integer(key).unwrap_or(0);
-    (request.tokens, request.output_tokens) = (amount("tokens"), amount("output_tokens"));
+    let tokens = invocation.integer("tokens").or(invocation.integer("reserve")).unwrap_or(0);
+    (request.tokens, request.output_tokens) = (tokens, amount("output_tokens"));
     if request.output_tokens > request.tokens {
         return Err(context.fail(format_args!(
             "output_tokens: {} are more than all its tokens; expected at most tokens={}",

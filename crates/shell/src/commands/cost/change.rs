@@ -7,6 +7,7 @@ use crate::commands::request::NoticeMarks;
 use crate::commands::{Context, Failed, Outcome};
 use crate::term::{Printable, Style};
 use core::fmt;
+use governance::config::BudgetError;
 use governance::cost::{
     BillingDraft, BudgetDraft, CostError, EventOutcome, LineReason, ModelDraft, TenantDraft, UsageEvent,
 };
@@ -84,7 +85,7 @@ pub(in crate::commands) fn budget(context: &mut Context<'_>, invocation: &Invoca
     }
     live.budgets
         .allocate_quota(&budget.quota)
-        .map_err(|error| context.fail(format_args!("{name}: {error}")))?;
+        .map_err(|error| context.fail(format_args!("{name}: {}", BudgetError::Quota(error))))?;
     context.engine.live.costs.adopt_currency(budget.currency).map_err(refused(context))?;
     let (amount, cycle, action) = (budget.amount(), budget.quota.schedule.cycle, budget.action());
     context.say(format_args!("budget {name}: {amount} {cycle}, beyond it {action}"))
@@ -135,7 +136,7 @@ pub(in crate::commands) fn record(context: &mut Context<'_>, invocation: &Invoca
     let now = context.system.now();
     let marks = NoticeMarks::of(&context.engine.live);
     let event = UsageEvent { id, tenant, service, method, at, usage };
-    let outcome = context.engine.live.costs.record_event(now, &event).map_err(refused(context))?;
+    let outcome = context.engine.live.record_event(now, &event).map_err(refused(context))?;
     let currency = context.engine.live.costs.currency();
     let id = Printable(id);
     match outcome {
