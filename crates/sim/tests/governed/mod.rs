@@ -3,6 +3,8 @@
 
 use governance::config::Config;
 use governance::cost::BudgetSpec;
+use std::sync::{Mutex, PoisonError};
+
 use governance::cost::{
     ANY_SERVICE, ANY_TENANT, BillingEntry, BillingSchedule, CostMetric, CostModel as EngineModel,
     InvoiceLine, LineKind, Multipliers, Price as EnginePrice, TenantSpec, TierName,
@@ -31,7 +33,11 @@ pub(crate) fn configure<const KEYS: usize, const LOG: usize, const TENANTS: usiz
     governor: &mut Governor<KEYS, LOG, TENANTS>,
     setup: &Setup,
 ) {
-    let mut config = Box::new(Config::new());
+    // Too large for a stack.
+    static CONFIG: Mutex<Config> = Mutex::new(Config::new());
+    let mut guard = CONFIG.lock().unwrap_or_else(PoisonError::into_inner);
+    let config = &mut *guard;
+    config.clear();
     let currency = match setup.minor_digits {
         0 => "JPY",
         3 => "KWD",
@@ -62,7 +68,7 @@ pub(crate) fn configure<const KEYS: usize, const LOG: usize, const TENANTS: usiz
     }
     config.each_misfit_quota(|place, error| panic!("quota {place}: {error}"));
     config.each_misfit_budget(|place, error| panic!("budget {place}: {error}"));
-    governor.configure(Now::default(), &config).expect("a checked configuration");
+    governor.configure(Now::default(), config).expect("a checked configuration");
 }
 
 pub(crate) fn schedule(schedule: &Schedule) -> EngineSchedule {
