@@ -8,7 +8,7 @@
 //! - an outcome tells one time, which is both the latency and the computing time that was taken, and it does not tell as
 //!   how many requests a request counts.
 //!
-//! `WEIR_MONTHS_SEEDS` says how many seeds there are.
+//! `WEIR_MONTHS_SEEDS` says how many seeds there are, `WEIR_MONTHS_SEED` which is the first one.
 
 #[allow(dead_code)]
 mod engine;
@@ -61,7 +61,8 @@ fn months_without_reservations_are_decided_and_billed_alike() {
 }
 
 fn run_seeds(first: u64, mix: Mix, governor: &Mutex<Governor>) {
-    let seeds = std::env::var("WEIR_MONTHS_SEEDS").map_or(SEEDS, |seeds| seeds.parse().expect("a number"));
+    let number = |name, usual| std::env::var(name).map_or(usual, |text| text.parse().expect("a number"));
+    let (first, seeds) = (first + number("WEIR_MONTHS_SEED", 1) - 1, number("WEIR_MONTHS_SEEDS", SEEDS));
     let mut governor = governor.lock().unwrap_or_else(PoisonError::into_inner);
     let mut seen = Seen::default();
     for seed in first + 1..=first + seeds {

@@ -192,15 +192,19 @@ impl Governed {
         self.tickets.get(&ticket).is_some_and(reserves) && self.give_back(ticket)
     }
 
-    /// Lets the clocks go on, and reservations whose time is over end. Every other method does it first.
+    /// Lets the clocks go on, and tickets whose time is over end, in the order of their times. Every other method does
+    /// it first.
     pub fn advance(&mut self, now: Clocks) {
         self.latest.instant_ns = self.latest.instant_ns.max(now.instant_ns);
         self.latest.wall_ns = self.latest.wall_ns.max(now.wall_ns);
         self.billing.see(self.latest.wall_ns);
-        let over = |ticket: &Ticket| ticket.expires_ns <= self.latest.instant_ns;
-        let over: Vec<u64> =
-            self.tickets.iter().filter(|(_, ticket)| over(ticket)).map(|(number, _)| *number).collect();
-        for ticket in over {
+        let over_now = |ticket: &Ticket| ticket.expires_ns <= self.latest.instant_ns;
+        let mut over: Vec<(u64, u64)> = Vec::new();
+        for (number, ticket) in self.tickets.iter().filter(|(_, ticket)| over_now(ticket)) {
+            over.push((ticket.expires_ns, *number));
+        }
+        over.sort_unstable();
+        for (_, ticket) in over {
             self.give_back(ticket);
         }
     }
