@@ -3,7 +3,7 @@
 //!
 //! The real logs are not part of the repository. `WEIR_DATA` names their folder; a test whose file is absent says so.
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "each test takes what it needs")]
 mod engine;
 mod governed;
 

@@ -10,7 +10,7 @@
 //!
 //! `WEIR_MONTHS_SEEDS` says how many seeds there are, `WEIR_MONTHS_SEED` which is the first one.
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "each test takes what it needs")]
 mod engine;
 mod governed;
 
@@ -212,13 +212,13 @@ impl<'a> Both<'a> {
 
     fn complete(&mut self, at: &str, request: u64, completion: &Completion, clocks: Clocks, seen: &mut Seen) {
         let Some(asked) = self.asked.get(&request) else {
-            let answer = self.run.apply(&Step::Complete { request, completion: completion.clone() });
+            let answer = self.run.apply(&Step::Complete { request, completion: *completion });
             assert_eq!(answer, Answer::Completed(None), "{at}");
             return;
         };
         let call = asked.call.clone();
         let completion = told(&call, completion);
-        let step = Step::Complete { request, completion: completion.clone() };
+        let step = Step::Complete { request, completion };
         let Answer::Completed(expected) = self.run.apply(&step) else { panic!("{at}: no answer") };
         let Some(ticket) = asked.ticket else {
             assert_eq!(expected, None, "{at}");
@@ -472,7 +472,7 @@ impl<'a> Both<'a> {
 
 /// What an outcome can tell: one time, and as many requests as were asked for.
 fn told(call: &Call, completion: &Completion) -> Completion {
-    let mut told = completion.clone();
+    let mut told = *completion;
     if call.reserve_ns.is_some() {
         told.usage.requests = call.request.cost;
         told.usage.compute_ms = match told.latency_ns {

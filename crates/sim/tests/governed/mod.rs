@@ -1,5 +1,5 @@
 //! Quotas, prices and invoices of the models in the words of the engine.
-#![allow(dead_code)] // each test takes what it needs
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use governance::config::Config;
 use governance::cost::BudgetSpec;
