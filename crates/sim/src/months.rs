@@ -255,8 +255,8 @@ impl Run {
 #[cfg(test)]
 mod tests {
     use super::{Answer, Mix, Months, Run, Step};
-    use crate::oracle::billing::sum;
-    use crate::oracle::governed::{Stage, Verdict};
+    use crate::oracle::billing::{Line, sum};
+    use crate::oracle::governed::{NOBODY, Stage, Verdict};
     use crate::oracle::quota::{Enforcement, Mode};
     use num_bigint::BigInt;
     use std::collections::BTreeMap;
@@ -391,13 +391,16 @@ mod tests {
                 }
                 _ => return,
             };
-            if let Some(tenant) = &calls[request].request.tenant {
-                *charged.entry(tenant.clone()).or_default() += sum(&charges);
-            }
+            let tenant = calls[request].request.tenant.as_deref().unwrap_or(NOBODY);
+            *charged.entry(tenant.to_owned()).or_default() += sum(&charges);
             let mut billed: BTreeMap<String, BigInt> = BTreeMap::new();
             for invoice in run.model.invoices() {
-                assert_eq!(invoice.lines.iter().map(|line| &line.nano).sum::<BigInt>(), invoice.total_nano);
-                assert_eq!(invoice.lines.iter().map(|line| &line.minor).sum::<BigInt>(), invoice.total_minor);
+                let late = invoice.late.clone().unwrap_or_default();
+                let (nano, minor) = (late.nano, late.minor);
+                let of_lines = |nano, line: &Line| nano + &line.nano;
+                assert_eq!(invoice.lines.iter().fold(nano, of_lines), invoice.total_nano);
+                let of_lines = |minor, line: &Line| minor + &line.minor;
+                assert_eq!(invoice.lines.iter().fold(minor, of_lines), invoice.total_minor);
                 *billed.entry(invoice.tenant).or_default() += invoice.total_nano;
             }
             charged.retain(|_, nano| *nano != BigInt::ZERO);

@@ -4,8 +4,12 @@
 //! adds to it what its quantity adds to the price of the period, times the factor of the request; its charge is
 //! R(E after) − R(E before), R rounding half to even to whole nano-units. So the charges of any beginning of a
 //! period add up to its exact cost, rounded once.
+//!
+//! What was reserved in one billing period and is settled in a later one is *late*: it is priced on top of what its
+//! own period had, if that is the last one before the present and on top of nothing otherwise; it is rounded by
+//! itself, and it is a line of the invoice of the period in which it is told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use num_bigint::BigInt;
 use num_rational::BigRational;
@@ -60,6 +64,8 @@ pub struct Invoice {
     pub period: Period,
     /// For what, by service and metric. A metric has a line once there was a priced quantity of it.
     pub lines: Vec<Line>,
+    /// What was told of earlier periods, if anything was.
+    pub late: Option<Late>,
     /// The sum of all charges, in nano-units.
     pub total_nano: BigInt,
     /// That, rounded half to even to the currency's smallest unit.
@@ -81,6 +87,17 @@ pub struct Line {
     pub minor: BigInt,
 }
 
+/// Usage of earlier periods that was told in this one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Late {
+    /// How often.
+    pub count: u64,
+    /// What it came to, in nano-units.
+    pub nano: BigInt,
+    /// Its part of the rounded total.
+    pub minor: BigInt,
+}
+
 /// The model of the ledger.
 #[derive(Clone, Debug)]
 pub struct Billing {
@@ -90,6 +107,11 @@ pub struct Billing {
     minor_digits: u32,
     latest_wall_ns: u64,
     accounts: BTreeMap<(String, Period), BTreeMap<(String, Metric), Account>>,
+    late: BTreeMap<(String, Period), Late>,
+    /// Quantities that were told of a period when it was over.
+    told_late: BTreeMap<(String, Period, String, Metric), BigInt>,
+    /// Of each tenant that was ever charged or asked to reserve: the present period, and the one that was before it.
+    known: BTreeMap<String, (Period, Option<Period>)>,
 }
 
 /// One service and metric in one billing period of one tenant.
@@ -121,6 +143,9 @@ impl Billing {
             minor_digits,
             latest_wall_ns: 0,
             accounts: BTreeMap::new(),
+            late: BTreeMap::new(),
+            told_late: BTreeMap::new(),
+            known: BTreeMap::new(),
         }
     }
 
@@ -142,11 +167,73 @@ impl Billing {
         self.rate(wall_ns, event).into_iter().map(|(charge, _)| charge).collect()
     }
 
+    /// The usage by which a reservation is priced: the dearest that it can turn out.
+    #[must_use]
+    pub fn dearest(&self, service: &str, usage: Usage) -> Usage {
+        CostModel::find(&self.models, service).map_or(usage, |model| model.dearest(usage))
+    }
+
+    /// Lets time go on: what was the present period of a tenant may be over.
+    pub fn see(&mut self, wall_ns: u64) {
+        self.latest_wall_ns = self.latest_wall_ns.max(wall_ns);
+        let tenants: Vec<String> = self.known.keys().cloned().collect();
+        for tenant in tenants {
+            let now = self.period(wall_ns, &tenant);
+            let (present, before) = self.known.get_mut(&tenant).expect("a tenant that is known");
+            if *present != now {
+                (*before, *present) = (Some(*present), now);
+            }
+        }
+    }
+
+    /// The period in which an event is reserved, if it has a price.
+    pub fn reserve(&mut self, wall_ns: u64, event: &Priced<'_>) -> Option<Period> {
+        self.see(wall_ns);
+        CostModel::find(&self.models, event.service)?;
+        let period = self.period(wall_ns, event.tenant);
+        self.known.entry(event.tenant.to_owned()).or_insert((period, None));
+        Some(period)
+    }
+
+    /// Charges an event that was reserved in a period.
+    pub fn settle(&mut self, wall_ns: u64, reserved_in: Period, event: &Priced<'_>) -> Vec<Charge> {
+        self.see(wall_ns);
+        let present = self.period(wall_ns, event.tenant);
+        if present == reserved_in {
+            return self.post(wall_ns, event);
+        }
+        let model = CostModel::find(&self.models, event.service).expect("what was reserved has a price");
+        let factor = model.factor(event.priority, event.method);
+        let is_last = self.known[event.tenant].1 == Some(reserved_in);
+        let accounts = self.accounts.get(&(event.tenant.to_owned(), reserved_in));
+        let mut charges = Vec::new();
+        for metric in Metric::ALL {
+            let priced = model.prices.iter().find(|(priced, _)| *priced == metric);
+            let quantity = metric.quantity(&event.usage);
+            let (Some((_, price)), 1..) = (priced, quantity) else { continue };
+            let key = (event.tenant.to_owned(), reserved_in, event.service.to_owned(), metric);
+            let mut before = BigInt::zero();
+            if is_last {
+                let account = accounts.and_then(|accounts| accounts.get(&(event.service.to_owned(), metric)));
+                before += account.map_or_else(BigInt::zero, |account| account.quantity.clone());
+                let told = self.told_late.entry(key).or_default();
+                before += &*told;
+                *told += quantity;
+            }
+            let more = price.of(&(&before + quantity)) - price.of(&before);
+            charges.push(Charge { metric, quantity, nano: half_even(&(more * &factor)) });
+        }
+        let late = self.late.entry((event.tenant.to_owned(), present)).or_default();
+        late.count += 1;
+        late.nano += sum(&charges);
+        charges
+    }
+
     /// Charges an event.
     pub fn post(&mut self, wall_ns: u64, event: &Priced<'_>) -> Vec<Charge> {
+        self.reserve(wall_ns, event);
         let period = self.period(wall_ns, event.tenant);
         let rated = self.rate(wall_ns, event);
-        self.latest_wall_ns = self.latest_wall_ns.max(wall_ns);
         for (charge, exact) in &rated {
             let accounts = self.accounts.entry((event.tenant.to_owned(), period)).or_default();
             let account = accounts.entry((event.service.to_owned(), charge.metric)).or_default();
@@ -182,7 +269,8 @@ impl Billing {
     /// The tenants that were charged anything, and when.
     #[must_use]
     pub fn charged_periods(&self) -> Vec<(String, Period)> {
-        self.accounts.keys().cloned().collect()
+        let all: BTreeSet<_> = self.accounts.keys().chain(self.late.keys()).cloned().collect();
+        all.into_iter().collect()
     }
 
     /// What a tenant owes for the billing period around `wall_ns`, which may be over.
@@ -192,8 +280,14 @@ impl Billing {
         let period = period_at(schedule.anchor_ns, schedule.cycle, wall_ns);
         let accounts = self.accounts.get(&(tenant.to_owned(), period));
         let accounts: Vec<_> = accounts.into_iter().flatten().collect();
-        let nano: Vec<BigInt> = accounts.iter().map(|(_, account)| account.charged()).collect();
-        let rounded = round_with_sum(&nano, &self.minor_nano());
+        let late = self.late.get(&(tenant.to_owned(), period));
+        let used = accounts.iter().map(|(_, account)| account.charged());
+        let nano: Vec<BigInt> = used.chain(late.map(|late| late.nano.clone())).collect();
+        let mut rounded = round_with_sum(&nano, &self.minor_nano());
+        let late = late.map(|late| {
+            let minor = rounded.parts.pop().expect("late usage comes last");
+            Late { minor, ..late.clone() }
+        });
         let lines = accounts.iter().zip(&nano).zip(rounded.parts);
         let lines = lines.map(|((((service, metric), account), nano), minor)| Line {
             service: service.clone(),
@@ -206,6 +300,7 @@ impl Billing {
             tenant: tenant.to_owned(),
             period,
             lines: lines.collect(),
+            late,
             total_nano: nano.iter().sum(),
             total_minor: rounded.total,
         }

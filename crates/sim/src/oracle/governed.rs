@@ -3,7 +3,9 @@
 //! A budget is a quota on what a request is expected to cost. A request that takes what it says is charged and
 //! billed at once. One that only reserves is held in quotas and budgets until its ticket is settled with what it
 //! really took, and billed then; until its ticket is voided; or until the ticket expires, which is the same. A
-//! ticket of a request that reserved nothing waits for its outcome, where a quota counts outcomes.
+//! ticket of a request that reserved nothing waits for its outcome, where a quota counts outcomes, and for an hour at
+//! most. What is reserved is priced as the dearest that its tokens can turn out. A request without a tenant is billed
+//! to nobody, who is a tenant like others.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +15,13 @@ use super::limiter::{Limiter, Verdict as LimitVerdict};
 use super::meter::Wait;
 use super::quota::{Amounts, Checked, Hold, Observed, Quotas, Taking};
 use super::rule::Clocks;
+use crate::calendar::{HOUR, Period};
+
+/// The tenant of requests without one.
+pub const NOBODY: &str = "(none)";
+
+/// How long the outcome of a request that reserved nothing is waited for.
+pub const OUTCOME_NS: u64 = HOUR;
 
 /// Who is asked, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,8 +110,10 @@ struct Ticket {
     call: Call,
     quotas: Vec<Hold>,
     budgets: Vec<Hold>,
-    /// On the monotonic clock; a reservation ends.
-    expires_ns: Option<u64>,
+    /// The billing period of what is reserved and has a price.
+    billed_in: Option<Period>,
+    /// On the monotonic clock.
+    expires_ns: u64,
 }
 
 impl Governed {
@@ -130,8 +141,12 @@ impl Governed {
                 return outcome;
             }
         };
+        let estimated = match (&call.request.service, call.reserve_ns) {
+            (Some(service), Some(_)) => self.billing.dearest(service, call.usage()),
+            _ => call.usage(),
+        };
         outcome.quoted =
-            priced(call, call.usage()).map_or_else(Vec::new, |event| self.billing.quote(wall_ns, &event));
+            priced(call, estimated).map_or_else(Vec::new, |event| self.billing.quote(wall_ns, &event));
         let amounts = Amounts { usage: call.usage(), cost_nano: sum(&outcome.quoted) };
         let checked = self.quotas.check(wall_ns, call, &amounts);
         let refused = refusal(Stage::Quotas, &checked);
@@ -155,8 +170,10 @@ impl Governed {
         self.advance(now);
         let ticket = self.tickets.remove(&ticket)?;
         let wall_ns = self.latest.wall_ns;
-        let event = priced(&ticket.call, completion.usage).filter(|_| ticket.call.reserve_ns.is_some());
-        let charges = event.map_or_else(Vec::new, |event| self.billing.post(wall_ns, &event));
+        let event = priced(&ticket.call, completion.usage).zip(ticket.billed_in);
+        let event = event.filter(|_| completion.usage != Usage::default());
+        let charges =
+            event.map_or_else(Vec::new, |(event, period)| self.billing.settle(wall_ns, period, &event));
         let amounts = Amounts { usage: completion.usage, cost_nano: sum(&charges) };
         let observed = Observed { amounts, failed: completion.failed, latency_ns: completion.latency_ns };
         for hold in &ticket.quotas {
@@ -168,20 +185,26 @@ impl Governed {
         Some(charges)
     }
 
-    /// Gives back what a request reserved. Answers whether its ticket was still to be used.
+    /// Gives back what a request reserved. Answers whether its ticket was still to be used, and one that reserved.
     pub fn void(&mut self, now: Clocks, ticket: u64) -> bool {
         self.advance(now);
-        self.give_back(ticket)
+        let reserves = |ticket: &Ticket| ticket.call.reserve_ns.is_some();
+        self.tickets.get(&ticket).is_some_and(reserves) && self.give_back(ticket)
     }
 
-    /// Lets the clocks go on, and reservations whose time is over end. Every other method does it first.
+    /// Lets the clocks go on, and tickets whose time is over end, in the order of their times. Every other method does
+    /// it first.
     pub fn advance(&mut self, now: Clocks) {
         self.latest.instant_ns = self.latest.instant_ns.max(now.instant_ns);
         self.latest.wall_ns = self.latest.wall_ns.max(now.wall_ns);
-        let over = |ticket: &Ticket| ticket.expires_ns.is_some_and(|end| end <= self.latest.instant_ns);
-        let over: Vec<u64> =
-            self.tickets.iter().filter(|(_, ticket)| over(ticket)).map(|(number, _)| *number).collect();
-        for ticket in over {
+        self.billing.see(self.latest.wall_ns);
+        let over_now = |ticket: &Ticket| ticket.expires_ns <= self.latest.instant_ns;
+        let mut over: Vec<(u64, u64)> = Vec::new();
+        for (number, ticket) in self.tickets.iter().filter(|(_, ticket)| over_now(ticket)) {
+            over.push((ticket.expires_ns, *number));
+        }
+        over.sort_unstable();
+        for (_, ticket) in over {
             self.give_back(ticket);
         }
     }
@@ -189,7 +212,7 @@ impl Governed {
     /// When the next reservation ends, on the monotonic clock.
     #[must_use]
     pub fn next_expiry_ns(&self) -> Option<u64> {
-        self.tickets.values().filter_map(|ticket| ticket.expires_ns).min()
+        self.tickets.values().map(|ticket| ticket.expires_ns).min()
     }
 
     /// The tickets that are still to be used.
@@ -217,15 +240,21 @@ impl Governed {
         self.limiter.charge(&call.request);
         let quotas = self.quotas.charge(wall_ns, call, amounts, taking);
         let budgets = self.budgets.charge(wall_ns, call, amounts, taking);
-        if let (Taking::Final, Some(event)) = (taking, priced(call, call.usage())) {
-            self.billing.post(wall_ns, &event);
+        let mut billed_in = None;
+        match (taking, priced(call, call.usage())) {
+            (Taking::Final, Some(event)) => {
+                self.billing.post(wall_ns, &event);
+            }
+            (Taking::Reserved, Some(event)) => billed_in = self.billing.reserve(wall_ns, &event),
+            (_, None) => {}
         }
         if taking == Taking::Final && quotas.is_empty() && budgets.is_empty() {
             return None;
         }
-        let expires_ns = call.reserve_ns.map(|lasts| self.latest.instant_ns.saturating_add(lasts));
+        let expires_ns = self.latest.instant_ns.saturating_add(call.reserve_ns.unwrap_or(OUTCOME_NS));
         self.issued += 1;
-        self.tickets.insert(self.issued, Ticket { call: call.clone(), quotas, budgets, expires_ns });
+        self.tickets
+            .insert(self.issued, Ticket { call: call.clone(), quotas, budgets, billed_in, expires_ns });
         Some(self.issued)
     }
 
@@ -250,10 +279,10 @@ fn refusal(stage: Stage, checked: &Checked) -> Option<Verdict> {
     Some(Verdict::Deny { stage, by: refusal.quota.clone(), wait: refusal.wait })
 }
 
-/// What a call that takes `usage` is billed as; only a service that a tenant calls is.
+/// What a call that takes `usage` is billed as, if it calls a service.
 fn priced(call: &Call, usage: Usage) -> Option<Priced<'_>> {
     Some(Priced {
-        tenant: call.request.tenant.as_deref()?,
+        tenant: call.request.tenant.as_deref().unwrap_or(NOBODY),
         service: call.request.service.as_deref()?,
         priority: call.priority,
         method: call.method.as_deref(),
@@ -347,7 +376,7 @@ mod tests {
         let reserved = Call { reserve_ns: Some(MINUTE), ..call(300, 200) };
         let now = Clocks::both(NOON);
         let ticket = model.decide(now, &reserved).ticket.unwrap();
-        assert_eq!(used(&model), (0, 300, 0, 1200));
+        assert_eq!(used(&model), (0, 300, 0, 2000), "all of the tokens could be generated");
         assert_eq!(model.invoices(), []);
         let usage = Usage { requests: 1, tokens: 150, output_tokens: 110, ..Usage::default() };
         let completion = Completion { usage, ..Completion::default() };
@@ -357,7 +386,7 @@ mod tests {
         assert_eq!(model.complete(now, ticket, &completion), None);
         assert!(!model.void(now, ticket));
         let ticket = model.decide(now, &reserved).ticket.unwrap();
-        assert_eq!(used(&model), (150, 300, 180, 2200), "the free tokens are used up");
+        assert_eq!(used(&model), (150, 300, 180, 3000), "the free tokens are used up");
         assert!(model.void(now, ticket));
         assert_eq!(used(&model), (150, 0, 180, 0));
         assert_eq!(model.invoices()[0].total_nano, BigInt::from(180));

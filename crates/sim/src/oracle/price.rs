@@ -131,6 +131,18 @@ impl Price {
         Self::Package { nano: whole(nano), size }
     }
 
+    /// The largest price of a unit in any tier.
+    fn dearest(&self) -> BigRational {
+        let (amounts, per): (Vec<&BigRational>, u64) = match self {
+            Self::Unit { nano, per } | Self::Package { nano, size: per } => (vec![nano], *per),
+            Self::Graduated { tiers, per } | Self::Volume { tiers, per } => {
+                (tiers.iter().map(|tier| &tier.nano).collect(), *per)
+            }
+        };
+        let most = amounts.into_iter().max().cloned().unwrap_or_else(BigRational::zero);
+        most / BigRational::from_integer(per.into())
+    }
+
     /// What `quantity` units cost, exactly, in nano-units.
     #[must_use]
     pub fn of(&self, quantity: &BigInt) -> BigRational {
@@ -201,6 +213,19 @@ impl CostModel {
             }
         }
         factor
+    }
+
+    /// The dearest that a usage of which tokens are not known to be put in or generated can turn out: all of them
+    /// generated, if a generated token can cost more than one that is put in, in whatever tiers.
+    #[must_use]
+    pub fn dearest(&self, usage: Usage) -> Usage {
+        let of = |metric| {
+            let price = self.prices.iter().find(|(priced, _)| *priced == metric);
+            price.map_or_else(BigRational::zero, |(_, price)| price.dearest())
+        };
+        let is_output_dearer = of(Metric::OutputTokens) > of(Metric::InputTokens);
+        let output_tokens = if is_output_dearer { usage.tokens } else { usage.output_tokens };
+        Usage { output_tokens, ..usage }
     }
 
     /// The model for `service`: its own, else the one for every service.

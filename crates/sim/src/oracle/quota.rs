@@ -218,7 +218,9 @@ impl Quotas {
         }
         for meeting in self.shadows(call) {
             let soft = self.quotas[meeting.0].enforcement == Enforcement::Soft;
-            if self.meet(&meeting, amounts) || soft {
+            let room = self.meet(&meeting, amounts);
+            if room || soft {
+                self.counter_mut(&meeting).counts.exceeded += u64::from(!room);
                 self.take(&meeting, amounts, Taking::Final);
             }
         }
@@ -262,7 +264,7 @@ impl Quotas {
         }
     }
 
-    /// Changes a limit from now on. What was carried into the current periods stays. Alerts that are not reached
+    /// Changes a limit from now on; to what it is already is no change. What was carried into the current periods stays. Alerts that are not reached
     /// any more can be raised again, and those that are reached now are raised.
     ///
     /// # Panics
@@ -270,6 +272,9 @@ impl Quotas {
     pub fn set_limit(&mut self, wall_ns: u64, quota: &str, limit: u64) {
         self.see(wall_ns);
         let place = self.find(quota).expect("a quota of the model");
+        if self.quotas[place].limit == limit {
+            return;
+        }
         self.quotas[place].limit = limit;
         self.limits.entry(quota.to_owned()).or_default().push((self.latest_wall_ns, limit));
         for meeting in self.meetings(place) {
