@@ -83,7 +83,10 @@ impl core::error::Error for ConfigureError {}
 pub const OUTCOME_EXPIRES_IN: Nanos = Nanos::from_seconds(3600);
 
 /// What a stage has set aside for a request.
+// With a number of its own for each variant: told apart by the unused values of a field, the empty one would not be
+// all-zero, and with it no governor.
 #[derive(Clone, Copy, Debug)]
+#[repr(u8)]
 enum Hold {
     Limit(LimitHold),
     Quota(QuotaHold),
