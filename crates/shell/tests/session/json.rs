@@ -60,6 +60,8 @@ const LINES: &[&str] = &[
     "ratelimit show \"a \\\"quoted\\\" name \\\\ of a limit\"",
     "replay a.log",
     "bench ratelimit",
+    "bench quota",
+    "bench cost",
     "memory",
     "ls",
     "history",
