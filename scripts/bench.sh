@@ -11,7 +11,7 @@ usage: scripts/bench.sh [--quick] [--json] [--host] [--guest] [--boot]
   --quick   few short samples: to see that it works, not to quote
   --json    one JSON object a line on the output, and nothing else
   --host    only the host: Weir's engine, governor, throttlecrab and floors, side by side in one run
-  --guest   only the kernel under QEMU: `bench ratelimit`
+  --guest   only the kernel under QEMU: `bench ratelimit`, `bench quota`, `bench cost`
   --boot    only the time from QEMU's start to the prompt, median of 5, and what the idle machine takes of a
             host core, over 3 s; on q35 and microvm, with the shipped files
 
@@ -55,11 +55,15 @@ bench_host() {
 # The kernel says itself how long it measures; --quick changes nothing here.
 bench_guest() {
     heading "guest: the kernel under QEMU"
+    local subject commands=()
+    for subject in ratelimit quota cost; do
+        commands+=(--exec "bench $subject${format[*]:+ ${format[*]}}")
+    done
     if [ ${#format[@]} -gt 0 ]; then
         # The console shows prompts and the boot as well; the objects are what begins with a brace.
-        "$root/scripts/run.sh" --exec 'bench ratelimit --json' | tr -d '\r' | grep '^{'
+        "$root/scripts/run.sh" "${commands[@]}" | tr -d '\r' | grep '^{'
     else
-        "$root/scripts/run.sh" --exec 'bench ratelimit'
+        "$root/scripts/run.sh" "${commands[@]}"
     fi
 }
 

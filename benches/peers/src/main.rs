@@ -1,9 +1,10 @@
 //! Weir's keyed decision beside the libraries that a program would use instead, in one run on one machine.
 //!
-//! `cargo run --release -- [--quick] [--json]`. Every table gets the same string keys, each is touched before
+//! `cargo run --release -- [--quick] [--json] [--books]`. Every table gets the same string keys, each is touched before
 //! anything is measured, and all are asked in the same random order. What the figures mean is said
 //! in the README of this crate.
 
+mod books;
 mod floors;
 mod keys;
 mod measure;
@@ -27,13 +28,14 @@ static TENTH: Engine<65_536> = Mutex::new(Governor::new());
 static FULL: Engine<65_536> = Mutex::new(Governor::new());
 
 fn main() {
-    let (mut effort, mut format) = (Effort::FULL, Format::Table);
+    let (mut effort, mut format, mut only_books) = (Effort::FULL, Format::Table, false);
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "--quick" => effort = Effort::QUICK,
             "--json" => format = Format::Json,
+            "--books" => only_books = true,
             _ => {
-                eprintln!("usage: peers [--quick] [--json]");
+                eprintln!("usage: peers [--quick] [--json] [--books]");
                 std::process::exit(2);
             }
         }
@@ -45,7 +47,15 @@ fn main() {
             effort.sample.as_millis()
         );
     }
-    print_floors(effort, format);
+    if !only_books {
+        print_floors(effort, format);
+        print_limits(effort, format);
+    }
+    print_books(effort, format);
+}
+
+/// The limiter beside its peers, and by how full it is.
+fn print_limits(effort: Effort, format: Format) {
     for quota in [Quota::AMPLE, Quota::SPENT] {
         print_keyed(&SMALL, 1_000, &quota, effort, format);
         print_keyed(&MIDDLE, 100_000, &quota, effort, format);
@@ -112,6 +122,17 @@ fn print_fill(effort: Effort, format: Format) {
     let keyed = Some((names.len(), Answer::Allow.word()));
     let title = "weir Governor::admit over 65536 slots";
     Group { title, keyed, relative_to: "to 10 %", rows }.print(format);
+}
+
+/// What a quota, a price and a budget add to a limit.
+fn print_books(effort: Effort, format: Format) {
+    let names = keys::names(books::TENANTS);
+    let mut cases = books::cases(&names);
+    let nanos = nanos_per_operation(&mut cases, effort);
+    let rows = rows(&cases, &nanos, |_| nanos.first().copied());
+    let keyed = Some((names.len(), Answer::Allow.word()));
+    let title = "weir Governor::admit, 256 tenants";
+    Group { title, keyed, relative_to: "to the limit", rows }.print(format);
 }
 
 fn rows(cases: &[Case<'_>], nanos: &[f64], relative_to: impl Fn(Clock) -> Option<f64>) -> Vec<Row> {

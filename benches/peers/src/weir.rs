@@ -26,7 +26,7 @@ impl EngineClock {
 
     /// Nanoseconds; the wall clock runs with the monotonic one.
     #[inline]
-    fn now(&self) -> Now {
+    pub fn now(&self) -> Now {
         at(self.0.delta_as_nanos(0, self.0.raw()))
     }
 }

@@ -175,7 +175,9 @@ struct Quoted {
     is_overflow: bool,
     model: usize,
     multiplier: u64,
+    /// The tallies as they will be: those that change, one bit each.
     tallies: Tallies,
+    changed: u8,
     requests: u64,
 }
 
@@ -424,6 +426,7 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
                 model: 0,
                 multiplier: 0,
                 tallies: [Tally::ZERO; CostMetric::COUNT],
+                changed: 0,
                 requests: 0,
             },
             serial: 0,

@@ -197,37 +197,34 @@ impl<const TENANTS: usize, const SERVICES: usize> Ledger<TENANTS, SERVICES> {
         let Posting { debit, credit, amount, .. } = posting;
         let (debit, credit) = if amount.0 < 0 { (credit, debit) } else { (debit, credit) };
         let amount = NanoUnits(amount.0.abs());
-        self.change(debit, |balance| balance.debits_posted += amount.0);
-        self.change(credit, |balance| balance.credits_posted += amount.0);
+        self.add(debit, |balance| &mut balance.debits_posted, amount);
+        self.add(credit, |balance| &mut balance.credits_posted, amount);
         self.assert_balanced();
         self.postings.push(Posting { debit, credit, amount, ..posting });
     }
 
     /// Sets an amount aside on both sides. A negative one takes it back.
     pub(crate) fn reserve(&mut self, debit: Account, credit: Account, amount: NanoUnits) {
-        self.change(debit, |balance| balance.debits_pending += amount.0);
-        self.change(credit, |balance| balance.credits_pending += amount.0);
+        self.add(debit, |balance| &mut balance.debits_pending, amount);
+        self.add(credit, |balance| &mut balance.credits_pending, amount);
         self.assert_balanced();
     }
 
-    /// Changes an account, and the totals by what has changed in it.
-    fn change(&mut self, account: Account, change: impl FnOnce(&mut Balance)) {
+    /// Adds to one side of an account, and to the totals by what has changed in it.
+    #[inline]
+    fn add(&mut self, account: Account, side: impl Fn(&mut Balance) -> &mut i128, amount: NanoUnits) {
         let balance = match account {
             Account::Receivable(tenant) => &mut self.receivable[tenant as usize],
             Account::Invoiced(tenant) => &mut self.invoiced[tenant as usize],
             Account::Revenue(service) => &mut self.revenue[service as usize],
             Account::Rounding => &mut self.rounding,
         };
-        let before = *balance;
-        change(balance);
-        assert!(
-            balance.debits_pending >= 0 && balance.credits_pending >= 0,
-            "no more is given back than was set aside"
-        );
-        self.totals.debits_pending += balance.debits_pending - before.debits_pending;
-        self.totals.credits_pending += balance.credits_pending - before.credits_pending;
-        self.totals.debits_posted += balance.debits_posted - before.debits_posted;
-        self.totals.credits_posted += balance.credits_posted - before.credits_posted;
+        let sum = side(balance);
+        let before = *sum;
+        *sum += amount.0;
+        assert!(*sum >= 0, "no more is given back than was set aside");
+        let change = *sum - before;
+        *side(&mut self.totals) += change;
     }
 
     fn assert_balanced(&self) {

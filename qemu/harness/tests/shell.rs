@@ -104,11 +104,18 @@ fn ctrl_c_stops_a_benchmark() {
 fn bench_measures_each_case_and_leaves_the_live_limits_alone() {
     let mut guest = boot(&[("weir.toml", SLOW_LIMIT.as_bytes())]);
     let before = run(&mut guest, "ratelimit status --json");
-    let answer = run(&mut guest, "bench ratelimit --json");
-    let cases: Vec<&str> = answer.lines().collect();
-    assert_eq!(cases.len(), 3, "{answer}");
-    for (case, keys) in cases.iter().zip(["\"keys\":1,", "\"keys\":6553,", "\"keys\":65536,"]) {
-        assert!(case.starts_with("{\"bench\":\"ratelimit\",") && case.contains(keys), "{case}");
+    for (subject, keys) in [
+        ("ratelimit", &["\"keys\":1,", "\"keys\":6553,", "\"keys\":65536,"][..]),
+        ("quota", &["\"keys\":1,", "\"keys\":256,", "\"keys\":256,"]),
+        ("cost", &["\"keys\":256,", "\"keys\":256,"]),
+    ] {
+        let answer = run(&mut guest, &format!("bench {subject} --json"));
+        let cases: Vec<&str> = answer.lines().collect();
+        assert_eq!(cases.len(), keys.len(), "{answer}");
+        for (case, keys) in cases.iter().zip(keys) {
+            let begin = format!("{{\"bench\":\"{subject}\",");
+            assert!(case.starts_with(&begin) && case.contains(keys), "{case}");
+        }
     }
     assert_eq!(run(&mut guest, "ratelimit status --json"), before);
 }

@@ -2,7 +2,7 @@
 
 use super::{
     ANY_SERVICE, CostCollector, CostHold, CostMetric, CostModel, CostNotice, Estimate, OVERFLOW, OutOfRange,
-    Pair, Quote, SERVICES_MAX, Service, Tallies, Tally, Tenant, TenantSpec, TierName,
+    Pair, Quote, Quoted, SERVICES_MAX, Service, Tallies, Tally, Tenant, TenantSpec, TierName,
 };
 use crate::chained_table::Place;
 use crate::ledger::{Account, Posting, PostingKind};
@@ -32,8 +32,8 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
     ) -> Result<Quote, OutOfRange> {
         let unpriced = Quote { amount: None, now, serial: self.serial };
         let tenant = request.tenant.unwrap_or(NameRef::NOBODY);
-        let service_hash = self.hash(Kind::Service, service.as_str());
-        let tenant_hash = self.hash(Kind::Tenant, tenant.as_str());
+        let service_hash = self.hash_ref(Kind::Service, service);
+        let tenant_hash = self.hash_ref(Kind::Tenant, tenant);
         let pair = self.find_pair(tenant_hash, service_hash);
         // Where there is no pair yet, the names are needed to make one.
         let (model, tenant_place) = if let Some(pair) = pair.and_then(|place| self.pairs.get(place)) {
@@ -60,8 +60,12 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
             None => &[Tally::ZERO; CostMetric::COUNT],
         };
         let estimated = if estimate == Estimate::Dearest { dearest(model, usage) } else { *usage };
-        let amount = advance(model, before, &mut self.quoted.tallies, &estimated, self.quoted.multiplier)?;
         let quoted = &mut self.quoted;
+        quoted.changed = 0;
+        let amount = advance(model, before, &estimated, quoted.multiplier, |metric, tally| {
+            quoted.tallies[metric] = tally;
+            quoted.changed |= 1 << metric;
+        })?;
         (quoted.tenant_hash, quoted.service_hash) = (tenant_hash, service_hash);
         (quoted.pair, quoted.has_pair, quoted.is_overflow) =
             (pair.unwrap_or(Place::ZERO), pair.is_some(), is_overflow);
@@ -76,9 +80,17 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
     pub fn charge(&mut self, quote: Quote) -> Option<NanoUnits> {
         let amount = self.take_quote(&quote)?;
         let payer = self.payer(quote.now);
-        let tallies = self.quoted.tallies;
-        *self.tallies_mut(payer, self.quoted.model) = tallies;
-        self.post_usage(quote.now, payer, amount, self.quoted.requests);
+        let Quoted { model, requests, mut changed, .. } = self.quoted;
+        let tallies = match payer.pair.and_then(|place| self.pairs.get_mut(place)) {
+            Some(pair) => &mut pair.tallies,
+            None => &mut self.overflow[model],
+        };
+        while changed != 0 {
+            let metric = changed.trailing_zeros() as usize;
+            tallies[metric] = self.quoted.tallies[metric];
+            changed &= changed - 1;
+        }
+        self.post_usage(quote.now, payer, amount, requests);
         Some(amount)
     }
 
@@ -122,13 +134,12 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         let now = self.monotonic(now);
         self.roll(hold.tenant, now);
         let model = &self.models[usize::from(hold.model)];
-        let mut after = [Tally::ZERO; CostMetric::COUNT];
         let before = match self.pairs.get(hold.pair).filter(|_| !hold.is_overflow) {
             Some(pair) => &pair.tallies,
             None => &self.overflow[usize::from(hold.model)],
         };
         if self.tenants.get(hold.tenant).is_some_and(|tenant| tenant.period.index == hold.period) {
-            advance(model, before, &mut after, usage, hold.multiplier)
+            advance(model, before, usage, hold.multiplier, |_, _| {})
         } else {
             self.late_price(hold, usage)
         }
@@ -155,7 +166,8 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         }
         let model = self.models[number];
         let before = *self.tallies_mut(payer, number);
-        let amount = advance(&model, &before, self.tallies_mut(payer, number), usage, hold.multiplier)
+        let after = self.tallies_mut(payer, number);
+        let amount = advance(&model, &before, usage, hold.multiplier, |metric, tally| after[metric] = tally)
             .expect("a price that was asked for before");
         self.post_usage(now, payer, amount, usage.requests);
         amount
@@ -180,8 +192,7 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
     fn late_price(&self, hold: &CostHold, usage: &Usage) -> Result<NanoUnits, OutOfRange> {
         let model = &self.models[usize::from(hold.model)];
         let before = self.past_tallies(hold);
-        let mut after = [Tally::ZERO; CostMetric::COUNT];
-        advance(model, &before, &mut after, usage, hold.multiplier)
+        advance(model, &before, usage, hold.multiplier, |_, _| {})
     }
 
     /// How much there was of each metric in the hold's period, as far as it is known.
@@ -372,7 +383,12 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
 
     pub(super) fn hash(&self, kind: Kind, name: &str) -> u64 {
         // Names come out of requests and texts of their length: none is empty or too long.
-        NameRef::new(name).map_or(0, |name| self.secret.hash(kind, KeyName::Text(name)).0)
+        NameRef::new(name).map_or(0, |name| self.hash_ref(kind, name))
+    }
+
+    #[inline(always)] // as [`HashSecret::hash`](crate::scope::HashSecret::hash)
+    fn hash_ref(&self, kind: Kind, name: NameRef<'_>) -> u64 {
+        self.secret.hash(kind, KeyName::Text(name)).0
     }
 
     /// Uses the time as it is given, unless it went back.
@@ -383,27 +399,30 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
     }
 }
 
-/// Takes tallies from before to after what was used, at the prices of a model. Returns what it comes to.
+/// Takes tallies past what was used, at the prices of a model. Calls `change` with the number and the tally of each
+/// metric of which there was any, and returns what it comes to.
 #[inline]
 pub(super) fn advance(
     model: &CostModel,
     before: &Tallies,
-    after: &mut Tallies,
     usage: &Usage,
     multiplier: u64,
+    mut change: impl FnMut(usize, Tally),
 ) -> Result<NanoUnits, OutOfRange> {
     let mut amount = NanoUnits::ZERO;
-    for (metric, (after, before)) in CostMetric::ALL.into_iter().zip(after.iter_mut().zip(before)) {
+    for (number, (metric, before)) in CostMetric::ALL.into_iter().zip(before).enumerate() {
         let (price, count) = (model.price(metric), metric.amount(usage));
-        *after = if count == 0 {
-            *before
-        } else if price.is_some() {
-            before.after(price, metric.scale(), count, multiplier)?
-        } else {
+        if count == 0 {
+            continue;
+        }
+        if !price.is_some() {
             // What has no price is counted all the same, for whoever looks.
-            before.counted(count)
-        };
+            change(number, before.counted(count));
+            continue;
+        }
+        let after = before.after(price, metric.scale(), count, multiplier)?;
         amount += after.charged - before.charged;
+        change(number, after);
     }
     Ok(amount)
 }

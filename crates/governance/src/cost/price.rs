@@ -262,7 +262,7 @@ impl Tally {
 
     /// The tally after an event, and with it the charge: the difference of `charged`. `scale` is how many parts of
     /// the metric make one unit of the price, `multiplier` is in millionths.
-    #[inline]
+    #[inline(always)] // its result would go through memory
     pub(crate) fn after(
         &self,
         price: &Price,

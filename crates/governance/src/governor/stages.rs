@@ -206,6 +206,7 @@ pub(super) fn verdict_of(limits: &Clearance) -> Verdict {
 }
 
 /// An allowed request, and what speaks for it.
+#[inline(always)] // not to copy what each stage tells
 pub(super) fn allowed(
     verdict: Verdict,
     limit: Option<LimitStanding>,

@@ -188,14 +188,14 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
         let stats = &mut self.registry.entry_mut(matched.number).stats;
         stats.allowed += 1;
         stats.passed_over += u64::from(passes_over);
-        self.give_notice(now, matched, raised);
+        if raised != 0 {
+            self.give_notice(now, matched, raised);
+        }
     }
 
     /// Gives notice of alerts, one bit each.
+    #[inline(never)]
     pub(super) fn give_notice(&mut self, at: WallTime, matched: Match, raised: u8) {
-        if raised == 0 {
-            return;
-        }
         let key = match matched.seat {
             Seat::Key(place) => self.keys.get(place).map_or(Name::EMPTY, |keyed| keyed.name),
             _ => Name::EMPTY,
@@ -218,6 +218,7 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
     }
 
     /// How a match stands, whose counter has been brought to the present.
+    #[inline(always)] // not to be copied into the decision
     pub(super) fn standing(&mut self, matched: Match) -> QuotaStanding {
         let now = self.latest.wall;
         let id = self.registry.id(matched.number);

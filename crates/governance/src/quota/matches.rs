@@ -74,8 +74,9 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
         self.forget_matches();
         for index in 0..self.registry.kinds().len() {
             let kind = self.registry.kinds()[index];
-            let Some(key) = subject.key(kind) else { continue };
-            let hash = self.secret.hash(kind, key);
+            // By reference, not to be copied.
+            let Some(key) = &subject.key(kind) else { continue };
+            let hash = self.secret.hash(kind, *key);
             let mut replaced = ClassSet::default();
             let mut link = self.registry.first_exact(hash);
             while let Some((number, entry, next)) = self.registry.follow(link) {
@@ -91,7 +92,7 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
                 link = next;
                 if !replaced.contains(entry.class) {
                     let amount = amounts.amount(entry.spec.unit);
-                    let seat = self.seat(now, number, hash, &key, access);
+                    let seat = self.seat(now, number, hash, key, access);
                     self.note(Match { number, seat, amount, is_skipped: false });
                 }
             }

@@ -117,13 +117,13 @@ pub const COMMANDS: &[CommandSpec] = &[
             &[
                 positional(
                     "subject",
-                    ValueKind::OneOf(&["ratelimit"]),
+                    ValueKind::OneOf(&["ratelimit", "quota", "cost"]),
                     "what to measure (default ratelimit)",
                 ),
                 JSON,
             ],
         ),
-        examples: &["bench ratelimit"],
+        examples: &["bench ratelimit", "bench cost --json"],
     },
     CommandSpec {
         name: "ratelimit",

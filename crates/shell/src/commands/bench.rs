@@ -7,11 +7,13 @@ use crate::engine::{Governor, KEYS};
 use crate::render::{Cell, Column, Grouped, Table};
 use crate::term::Style;
 use core::fmt;
+use governance::cost::{CostModel, Price};
 use governance::export::ObjectWriter;
 use governance::limit::{BucketShape, LimitSpec, RateLimitAlgorithm};
+use governance::quota::{QuotaSpec, QuotaUnit};
 use governance::request::{Request, Unit};
-use governance::scope::{HashSecret, NameRef, Scope};
-use governance::time::Nanos;
+use governance::scope::{HashSecret, Name, NameRef, Scope};
+use governance::time::{Cycle, Nanos, Now, Schedule, WallTime};
 use governance::units::Rate;
 
 /// How long each case is measured at least.
@@ -19,20 +21,73 @@ const MEASURED: Nanos = Nanos(300_000_000);
 /// Decisions between two looks at the time and at Ctrl-C.
 const BATCH: u32 = 4096;
 
-/// A way of using the limiter.
+/// Tenants of the cases that have quotas and prices.
+const TENANTS: usize = 256;
+/// The service that every request is for.
+const SERVICE: &str = "bench";
+/// More than is used while it is measured.
+const AMPLE: u64 = 1_000_000_000_000_000;
+
+/// What requests are decided by.
+#[derive(Clone, Copy)]
+enum By {
+    Service,
+    User,
+    Tenant,
+}
+
+impl By {
+    const fn scope(self) -> &'static str {
+        match self {
+            Self::Service => "service:bench",
+            Self::User => "user:*",
+            Self::Tenant => "tenant:*",
+        }
+    }
+}
+
+/// A way of using the governor. What each request meets is ample, so that all are allowed.
 #[derive(Clone, Copy)]
 struct Case {
     name: &'static str,
-    scope: &'static str,
-    /// How many keys are in the table.
+    /// Whose limit and quota it is.
+    by: By,
+    /// How many keys come.
     keys: usize,
+    has_limit: bool,
+    has_quota: bool,
+    /// Whether the service has a price.
+    has_price: bool,
 }
 
-const CASES: [Case; 3] = [
-    Case { name: "one bucket", scope: "service:bench", keys: 1 },
-    Case { name: "keys at 10 % fill", scope: "user:*", keys: KEYS / 10 },
-    Case { name: "keys at 100 % fill", scope: "user:*", keys: KEYS },
+impl Case {
+    const fn limit(name: &'static str, by: By, keys: usize) -> Self {
+        Self { name, by, keys, has_limit: true, has_quota: false, has_price: false }
+    }
+}
+
+/// What beside its own a subject is compared with.
+const TENANT_LIMIT: Case = Case::limit("256 tenants: limit", By::Tenant, TENANTS);
+
+const RATELIMIT: [Case; 3] = [
+    Case::limit("one bucket", By::Service, 1),
+    Case::limit("keys at 10 % fill", By::User, KEYS / 10),
+    Case::limit("keys at 100 % fill", By::User, KEYS),
 ];
+
+const QUOTA: [Case; 3] = [
+    Case { name: "one quota", by: By::Service, keys: 1, has_limit: false, has_quota: true, has_price: false },
+    TENANT_LIMIT,
+    Case { name: "256 tenants: limit + quota", has_quota: true, ..TENANT_LIMIT },
+];
+
+const COST: [Case; 2] = [
+    TENANT_LIMIT,
+    Case { name: "256 tenants: limit + quota + cost", has_quota: true, has_price: true, ..TENANT_LIMIT },
+];
+
+/// The most cases that a subject has.
+const CASES_MAX: usize = 3;
 
 /// What was measured.
 #[derive(Clone, Copy)]
@@ -42,19 +97,24 @@ struct Measured {
     time: Nanos,
 }
 
-/// Measures the limiter on the second governor: every decision reads the clock, makes a request, admits it.
+/// Measures the second governor: every decision reads the clock, makes a request, admits it.
 pub(super) fn bench(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
-    let mut results = [None; CASES.len()];
-    for (case, result) in CASES.into_iter().zip(&mut results) {
+    let (subject, cases): (_, &[Case]) = match invocation.positional(0) {
+        Some("quota") => ("quota", &QUOTA),
+        Some("cost") => ("cost", &COST),
+        _ => ("ratelimit", &RATELIMIT),
+    };
+    let mut results = [None; CASES_MAX];
+    for (&case, result) in cases.iter().zip(&mut results) {
         *result = Some(measure(context, case)?);
     }
     let results = results.iter().flatten();
     if invocation.flag("json") {
-        return Ok(write_json(context.system, results)?);
+        return Ok(write_json(context.system, subject, results)?);
     }
     let table = Table {
         columns: [
-            Column::left("ratelimit"),
+            Column::left(subject),
             Column::right("keys"),
             Column::right("decisions"),
             Column::right("decisions/s"),
@@ -77,11 +137,12 @@ pub(super) fn bench(context: &mut Context<'_>, invocation: &Invocation<'_>) -> O
 
 fn write_json<'a>(
     out: &mut dyn crate::system::System,
+    subject: &str,
     results: impl Iterator<Item = &'a Measured>,
 ) -> fmt::Result {
     for measured in results {
         ObjectWriter::begin(out)?
-            .string("bench", "ratelimit")?
+            .string("bench", subject)?
             .string("case", measured.case.name)?
             .integer("keys", wide(measured.case.keys))?
             .integer("decisions", measured.decisions)?
@@ -108,7 +169,7 @@ fn measure(context: &mut Context<'_>, case: Case) -> Result<Measured, Failed> {
             return Err(context.fail(format_args!("stopped")));
         }
         if time >= MEASURED {
-            assert_eq!(allowed, decisions, "a bucket that never empties refused a request");
+            assert_eq!(allowed, decisions, "what never runs out refused a request");
             return Ok(Measured { case, decisions, time });
         }
     }
@@ -119,33 +180,51 @@ fn prepare(context: &mut Context<'_>, case: Case) -> Outcome {
     context.engine.replayed = governance::text::Text::EMPTY;
     let governor = &mut context.engine.replay;
     governor.reset(HashSecret::from_seed(1));
-    let shape = BucketShape {
-        capacity: 1_000_000_000,
-        rate: Rate { count: 1_000_000, period: Nanos::from_seconds(1) },
-    };
-    let spec = Scope::parse(case.scope)
-        .ok()
-        .and_then(|scope| LimitSpec::new(scope, RateLimitAlgorithm::TokenBucket(shape), Unit::Requests).ok());
-    if spec.is_none_or(|spec| governor.limits.add(&spec).is_err()) {
-        return Err(context.fail(format_args!("the limit of the benchmark was refused")));
-    }
     let now = context.system.now();
+    if configure(governor, case).is_none() {
+        return Err(context.fail(format_args!("the configuration of the benchmark was refused")));
+    }
     for key in 0..case.keys {
         admit(&mut context.engine.replay, now, case, key);
     }
     Ok(())
 }
 
+/// Sets up what the case measures; none if something of it is refused.
+fn configure(governor: &mut Governor, case: Case) -> Option<()> {
+    let scope = Scope::parse(case.by.scope()).ok()?;
+    if case.has_limit {
+        let rate = Rate { count: 1_000_000, period: Nanos::from_seconds(1) };
+        let shape = BucketShape { capacity: 1_000_000_000, rate };
+        let spec = LimitSpec::new(scope, RateLimitAlgorithm::TokenBucket(shape), Unit::Requests).ok()?;
+        governor.limits.add(&spec).ok()?;
+    }
+    if case.has_quota {
+        let schedule = Schedule { cycle: Cycle::Monthly, anchor: WallTime(0) };
+        let spec = QuotaSpec::new(scope, QuotaUnit::Requests, AMPLE, schedule).ok()?;
+        governor.quotas.allocate_quota(&spec).ok()?;
+    }
+    if case.has_price {
+        let model = CostModel {
+            service: Name::new(SERVICE).ok()?,
+            base_cost: Price::parse("0.0001 USD").ok()?,
+            per_kilobyte: Price::parse("0.00001 USD").ok()?,
+            ..CostModel::default()
+        };
+        governor.costs.define_cost_model(&model).ok()?;
+    }
+    Some(())
+}
+
 #[inline]
-fn admit(governor: &mut Governor, now: governance::time::Now, case: Case, key: usize) -> bool {
+fn admit(governor: &mut Governor, now: Now, case: Case, key: usize) -> bool {
     let name = KeyText::of(key);
-    let user = NameRef::new(name.as_str()).ok();
-    let service = NameRef::new("bench").ok();
-    let keyed = case.keys > 1;
-    let request = if keyed {
-        Request { user, ..Request::default() }
-    } else {
-        Request { service, ..Request::default() }
+    let key = NameRef::new(name.as_str()).ok();
+    let service = NameRef::new(SERVICE).ok();
+    let request = match case.by {
+        By::Service => Request { service, ..Request::default() },
+        By::User => Request { user: key, ..Request::default() },
+        By::Tenant => Request { service, tenant: key, bytes: 1024, ..Request::default() },
     };
     governor.admit(now, &request).is_allowed()
 }

@@ -99,6 +99,8 @@ const LINES: &[&str] = &[
     "cost ledger",
     "replay a.log",
     "bench ratelimit",
+    "bench quota",
+    "bench cost",
     "memory",
     "ls",
     "history",
