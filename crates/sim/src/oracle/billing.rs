@@ -176,8 +176,10 @@ impl Billing {
     /// Lets time go on: what was the present period of a tenant may be over.
     pub fn see(&mut self, wall_ns: u64) {
         self.latest_wall_ns = self.latest_wall_ns.max(wall_ns);
-        let tenants: Vec<String> = self.known.keys().cloned().collect();
-        for tenant in tenants {
+        let is_over = |present: &Period| present.end_ns <= self.latest_wall_ns;
+        let over = self.known.iter().filter(|(_, (present, _))| is_over(present));
+        let over: Vec<String> = over.map(|(tenant, _)| tenant.clone()).collect();
+        for tenant in over {
             let now = self.period(wall_ns, &tenant);
             let (present, before) = self.known.get_mut(&tenant).expect("a tenant that is known");
             if *present != now {
