@@ -84,7 +84,7 @@ struct Tenant {
     is_declared: bool,
     /// The open billing period; of no length before the first charge.
     period: Period,
-    /// The index of the period before it, and whether there was one that had charges.
+    /// The index of the last period before it in which anything was used, and whether there was one.
     past_period: i64,
     has_past: bool,
     /// What was charged in the open period, corrections included.
@@ -94,7 +94,7 @@ struct Tenant {
     /// What was told of periods that were invoiced before, and how often.
     late: NanoUnits,
     late_count: u64,
-    /// When the first charge of the open period was.
+    /// When its account was opened.
     first: WallTime,
     days: Days,
     /// The cost of a period that is worth an alert; 0 if none is.

@@ -2,7 +2,7 @@
 //!
 //! The stages are limits, quotas, the price, budgets. Each is checked before anything is taken, and each is taken from
 //! only when all have agreed. What a request will really take may be told later: then every stage hands out *holds*,
-//! a [`Ticket`](crate::tickets::Ticket) keeps them, and [`Governor::complete`] settles all of them at once.
+//! a [`Ticket`] keeps them, and [`Governor::complete`] settles all of them at once.
 
 mod stages;
 
@@ -17,7 +17,7 @@ use crate::request::{Request, Settlement, Subject, Usage};
 use crate::routes::{EXEMPT_GROUP, Routes};
 use crate::scope::HashSecret;
 use crate::tickets::{Ending, Ticket, TicketStats, Tickets};
-use crate::time::{Instant, Nanos, Now};
+use crate::time::{Instant, Nanos, Now, WallTime};
 use core::fmt;
 use stages::{Stages, allowed, verdict_of};
 
@@ -118,6 +118,8 @@ pub struct Governor<const KEYS: usize, const LOG: usize, const TENANTS: usize = 
     routes: Routes,
     identity: Identity,
     counters: DecisionCounters,
+    /// The latest time that was seen: periods, prices and tickets know no earlier one.
+    latest: Now,
 }
 
 impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Default for Governor<KEYS, LOG, TENANTS> {
@@ -148,6 +150,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
                 denied: 0,
                 by_reason: [0; Reason::ALL.len()],
             },
+            latest: Now { instant: Instant(0), wall: WallTime(0) },
         }
     }
 
@@ -161,6 +164,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         self.routes.clear();
         self.identity = Identity::default();
         self.counters = DecisionCounters::default();
+        self.latest = Now::default();
     }
 
     /// Hashes under another secret from now on, which comes before anything is configured.
@@ -216,8 +220,9 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
 
     /// Decides a request, and charges what it takes if it may go on.
     pub fn admit(&mut self, now: Now, request: &Request<'_>) -> Decision {
-        self.expire(now);
-        let decision = self.decide(now, request, Access::Charge);
+        let latest = self.monotonic(now);
+        self.expire(latest);
+        let decision = self.decide(now, latest, request, Access::Charge);
         self.counters.count(&decision);
         decision
     }
@@ -225,8 +230,9 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
     /// Says what [`Governor::admit`] would, and neither charges nor counts anything: the limit that would speak is
     /// shown as it stands before the charge. No ticket is made.
     pub fn peek(&mut self, now: Now, request: &Request<'_>) -> Decision {
-        self.expire(now);
-        self.decide(now, request, Access::Peek)
+        let latest = self.monotonic(now);
+        self.expire(latest);
+        self.decide(now, latest, request, Access::Peek)
     }
 
     /// Settles everything that a ticket holds, with what the request really took.
@@ -239,6 +245,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         ticket: Ticket,
         outcome: &Outcome,
     ) -> Result<Completion, CompleteError> {
+        let now = self.monotonic(now);
         self.expire(now);
         let memo = self.tickets.look_up(ticket).map_err(CompleteError::Ticket)?;
         if outcome.has_amounts() && !memo.reserves {
@@ -274,6 +281,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
     /// # Errors
     /// As [`CostCollector::record_event`].
     pub fn record_event(&mut self, now: Now, event: &UsageEvent<'_>) -> Result<EventOutcome, CostError> {
+        let now = self.monotonic(now);
         let outcome = self.costs.record_event(now, event)?;
         if let EventOutcome::Accepted(Some(amount)) = outcome {
             let request =
@@ -287,6 +295,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
     /// Does what is due: gives back what tickets hold that nobody settled, renews what periods have ended, and issues
     /// the invoices of those that are over. Decisions do not depend on it, since each does what it needs of this.
     pub fn tick(&mut self, now: Now) {
+        let now = self.monotonic(now);
         self.expire(now);
         self.quotas.tick(now);
         self.budgets.tick(now);
@@ -352,6 +361,14 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         self.costs.billing_schedules().iter().try_for_each(|billing| write!(out, "\n{billing}"))
     }
 
+    /// Uses the time as it is given, unless it went back.
+    #[inline]
+    fn monotonic(&mut self, now: Now) -> Now {
+        self.latest.instant = self.latest.instant.max(now.instant);
+        self.latest.wall = self.latest.wall.max(now.wall);
+        self.latest
+    }
+
     /// Gives back what tickets hold that is due. Each hold is given back once, which its request has paid for.
     #[inline]
     fn expire(&mut self, now: Now) {
@@ -369,8 +386,10 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         }
     }
 
+    /// The limits keep the time of each key, and know what a clock that has gone back means for it; to the stages
+    /// behind them, and to what tickets hold, it is never earlier than it was.
     #[inline(always)]
-    fn decide(&mut self, now: Now, request: &Request<'_>, access: Access) -> Decision {
+    fn decide(&mut self, now: Now, latest: Now, request: &Request<'_>, access: Access) -> Decision {
         let by_path =
             if request.group.is_none() { request.path.map(|path| self.routes.group_of(path)) } else { None };
         // Only a route exempts: a caller cannot by naming the group.
@@ -397,7 +416,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         }
         // Not by `stages`: the subject borrows from the routes.
         let Self { limits: limiter, quotas, budgets, costs, tickets, .. } = self;
-        Stages { limits: limiter, quotas, budgets, costs, tickets }.decide(now, &subject, limits, access)
+        Stages { limits: limiter, quotas, budgets, costs, tickets }.decide(latest, &subject, limits, access)
     }
 
     fn stages(&mut self) -> Stages<'_, KEYS, LOG, TENANTS> {

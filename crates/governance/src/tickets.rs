@@ -221,11 +221,11 @@ impl<H: Copy, M: Copy, const TENANTS: usize> Tickets<H, M, TENANTS> {
         self.open < Self::TICKETS && holds <= Self::HOLDS - self.holds
     }
 
-    /// Opens a ticket without holds.
+    /// Opens a ticket without holds, which expires at `due` unless it is given some.
     ///
     /// # Panics
     /// If there is no room: [`Tickets::has_room`] tells.
-    pub(crate) fn open(&mut self, memo: M) -> Ticket {
+    pub(crate) fn open(&mut self, memo: M, due: Instant) -> Ticket {
         // A place that was never used comes first, then the one that is free for longest.
         let index = if self.touched < Self::TICKETS {
             self.touched += 1;
@@ -242,13 +242,14 @@ impl<H: Copy, M: Copy, const TENANTS: usize> Tickets<H, M, TENANTS> {
             generation,
             state: State::Open,
             holds: 0,
-            due: u64::MAX,
+            due: due.0,
             position: link(position),
             next_free: 0,
         };
         self.heap.as_flattened_mut()[position] = number(index);
         self.open += 1;
         self.stats.opened += 1;
+        self.rise(position);
         Ticket { index: number(index), generation }
     }
 
@@ -341,12 +342,23 @@ impl<H: Copy, M: Copy, const TENANTS: usize> Tickets<H, M, TENANTS> {
 
     /// Takes a hold that is due, with its ticket's memo. A ticket that holds nothing more has expired with it.
     pub(crate) fn take_due(&mut self, now: Instant) -> Option<(H, M)> {
-        let index = *self.heap.as_flattened()[..self.open].first()? as usize;
-        let Entry { due, holds, generation, memo, .. } = *self.entry(index);
-        if due > now.0 {
-            return None;
+        loop {
+            let index = *self.heap.as_flattened()[..self.open].first()? as usize;
+            let Entry { due, holds, generation, .. } = *self.entry(index);
+            if due > now.0 {
+                return None;
+            }
+            let ticket = Ticket { index: number(index), generation };
+            if holds != 0 {
+                return Some(self.take_due_hold(ticket, now));
+            }
+            self.end(ticket, Ending::Expired);
         }
-        let ticket = Ticket { index: number(index), generation };
+    }
+
+    fn take_due_hold(&mut self, ticket: Ticket, now: Instant) -> (H, M) {
+        let index = ticket.index as usize;
+        let Entry { holds, memo, .. } = *self.entry(index);
         // The holds of one ticket are as many as limits and quotas match a request: few.
         let (mut before, mut link, mut next_due, mut found) = (0, holds, u64::MAX, None);
         while let Some(place) = (link as usize).checked_sub(1) {
@@ -371,7 +383,7 @@ impl<H: Copy, M: Copy, const TENANTS: usize> Tickets<H, M, TENANTS> {
             self.entry_mut(index).due = next_due;
             self.sink(0);
         }
-        Some((held.hold, memo))
+        (held.hold, memo)
     }
 
     /// The open tickets, in no particular order, with when their first hold is due.
@@ -478,25 +490,34 @@ mod tests {
     #[test]
     fn as_many_are_open_as_there_is_room_for_and_each_ends_once() {
         let mut tickets = Tickets::<u32, (), 1>::new(0, ());
-        let open: Vec<_> = (0..4).map(|_| tickets.open(())).collect();
+        let open: Vec<_> = (0..4).map(|_| tickets.open((), Instant(u64::MAX))).collect();
         assert!(!tickets.has_room(0));
         tickets.end(open[2], Ending::Settled);
         assert_eq!(tickets.look_up(open[2]), Err(TicketError::Settled));
         assert!(tickets.has_room(8) && !tickets.has_room(9));
-        let again = tickets.open(());
+        let again = tickets.open((), Instant(u64::MAX));
         assert_eq!(tickets.look_up(open[2]), Err(TicketError::Unknown), "its place was used again");
         assert_eq!(tickets.look_up(again), Ok(()));
         assert_eq!(tickets.look_up("0-0".parse().unwrap()), Err(TicketError::Unknown));
         tickets.clear();
         assert_eq!(tickets.look_up(again), Err(TicketError::Voided));
-        assert!((0..4).all(|_| tickets.has_room(1) && tickets.open(()) != again));
+        assert!((0..4).all(|_| tickets.has_room(1) && tickets.open((), Instant(u64::MAX)) != again));
         assert_eq!(tickets.stats().open, 4);
+    }
+
+    #[test]
+    fn a_ticket_without_holds_expires_too() {
+        let mut tickets = Tickets::<u32, (), 1>::new(0, ());
+        let ticket = tickets.open((), Instant(7));
+        assert_eq!((tickets.next_due(), tickets.take_due(Instant(6))), (Some(Instant(7)), None));
+        assert_eq!((tickets.look_up(ticket), tickets.take_due(Instant(7))), (Ok(()), None));
+        assert_eq!((tickets.look_up(ticket), tickets.stats().open), (Err(TicketError::Expired), 0));
     }
 
     #[test]
     fn a_lease_ends_before_the_reservation_beside_it() {
         let mut tickets = Tickets::<u32, (), 1>::new(0, ());
-        let ticket = tickets.open(());
+        let ticket = tickets.open((), Instant(u64::MAX));
         tickets.hold(ticket, 1, Instant(50));
         tickets.hold(ticket, 2, Instant(20));
         assert_eq!((tickets.next_due(), tickets.take_due(Instant(19))), (Some(Instant(20)), None));
@@ -524,7 +545,7 @@ mod tests {
                         let room = naive.len() < 16 && held + count <= 32;
                         assert_eq!(tickets.has_room(count), room);
                         if room {
-                            let ticket = tickets.open(());
+                            let ticket = tickets.open((), Instant(u64::MAX));
                             let holds: Vec<_> = (0..count as u64)
                                 .map(|place| (serial + place, now + 1 + (number * (place + 3)) % 37))
                                 .collect();

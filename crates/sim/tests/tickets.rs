@@ -460,7 +460,6 @@ fn the_stage_that_refuses_leaves_all_others_as_they_were() {
 // What follows is so not yet.
 
 #[test]
-#[ignore = "after a reset, a model that is as the one before in its place is not put in force"]
 fn prices_are_in_force_again_after_a_reset() {
     let mut held = Held::with(&[MONEY]);
     assert_eq!(held.ask(at(0), 5, None).price.map(|price| price.0), Some(5 * TOKEN));
@@ -470,7 +469,6 @@ fn prices_are_in_force_again_after_a_reset() {
 }
 
 #[test]
-#[ignore = "a ticket without holds is never due"]
 fn a_reservation_of_what_nothing_counts_expires_too() {
     let mut held = Held::with(&[]);
     held.reserve(at(0), 5);
@@ -479,7 +477,6 @@ fn a_reservation_of_what_nothing_counts_expires_too() {
 }
 
 #[test]
-#[ignore = "the lease keeps the ticket open, whose reservation has been given back"]
 fn an_expired_reservation_is_not_settled_though_it_is_in_flight() {
     let mut held = Held::with(&[BUCKET, QUOTA, MONEY, IN_FLIGHT]);
     let ticket = held.ask(at(0), 20, Some(1)).ticket.expect("a ticket");
@@ -488,7 +485,6 @@ fn an_expired_reservation_is_not_settled_though_it_is_in_flight() {
 }
 
 #[test]
-#[ignore = "the decision is that of an allowed request but for its verdict and reason"]
 fn a_request_without_a_ticket_has_no_price_and_is_told_to_wait() {
     let mut held = Held::with(&[MONEY]);
     while held.ask(at(0), 1, Some(60)).is_allowed() {}
@@ -498,7 +494,6 @@ fn a_request_without_a_ticket_has_no_price_and_is_told_to_wait() {
 }
 
 #[test]
-#[ignore = "what is told late is priced by what was ticked in between"]
 fn a_tick_makes_no_difference_to_a_price() {
     const TIERS: &str = r#"
         [[model]]

@@ -5,7 +5,7 @@
 //! are rounded so that they sum to it. An issued invoice is kept as it is; the oldest make room for the youngest.
 
 use super::charge::name_of;
-use super::{CostCollector, CostError, CostMetric, MODELS_MAX, OVERFLOW, Tally, Tenant};
+use super::{CostCollector, CostError, CostMetric, MODELS_MAX, OVERFLOW, Pair, Tally, Tenant};
 use crate::chained_table::Place;
 use crate::ledger::{Account, Posting, PostingKind};
 use crate::money::{Currency, NanoUnits, round_lines};
@@ -412,23 +412,41 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         let mut period = self.schedule_of(&name).period_at(now);
         // With another schedule, the first period begins where the last one of the old schedule ended.
         period.start = period.start.max(ended.end);
-        let mut pairs = 0;
-        if let Some(tenant) = self.tenants.get_mut(place) {
-            (tenant.past_period, tenant.has_past, tenant.period) = (ended.index, true, period);
-            (tenant.cost, tenant.late, tenant.late_count) = (NanoUnits::ZERO, NanoUnits::ZERO, 0);
-            (tenant.first, tenant.is_alerted, tenant.corrections) = (now, false, 0);
-            tenant.invoices += u32::from(was_invoiced);
-            pairs = tenant.pairs;
-        }
-        while let Some(pair_place) = (pairs as usize).checked_sub(1).and_then(|index| self.pairs.place(index))
-        {
-            let Some(pair) = self.pairs.get_mut(pair_place) else { break };
-            pair.past = pair.tallies.map(|tally| tally.quantity);
-            pair.tallies = [Tally::ZERO; CostMetric::COUNT];
-            pairs = pair.next;
-        }
+        let Some(tenant) = self.tenants.get_mut(place) else { return };
+        tenant.period = period;
+        (tenant.cost, tenant.late, tenant.late_count) = (NanoUnits::ZERO, NanoUnits::ZERO, 0);
+        (tenant.is_alerted, tenant.corrections) = (false, 0);
+        tenant.invoices += u32::from(was_invoiced);
+        self.keep_past(place, ended.index);
         if name.as_str() == OVERFLOW {
             self.overflow.fill([Tally::ZERO; CostMetric::COUNT]);
+        }
+    }
+
+    /// Keeps how much there was of each metric in a period that is over, if there was anything: usage of it that is told
+    /// late is priced on top. Otherwise what is kept stays that of the last period in which there was, so that it does
+    /// not matter how often a tenant is looked at.
+    fn keep_past(&mut self, place: Place, ended: i64) {
+        let first = self.tenants.get(place).map_or(0, |tenant| tenant.pairs);
+        let mut has_usage = false;
+        self.each_pair(first, |pair| has_usage |= pair.tallies.iter().any(|tally| tally.quantity > 0));
+        if !has_usage {
+            return;
+        }
+        self.each_pair(first, |pair| {
+            pair.past = pair.tallies.map(|tally| tally.quantity);
+            pair.tallies = [Tally::ZERO; CostMetric::COUNT];
+        });
+        if let Some(tenant) = self.tenants.get_mut(place) {
+            (tenant.past_period, tenant.has_past) = (ended, true);
+        }
+    }
+
+    fn each_pair(&mut self, mut link: u32, mut each: impl FnMut(&mut Pair)) {
+        while let Some(place) = (link as usize).checked_sub(1).and_then(|index| self.pairs.place(index)) {
+            let Some(pair) = self.pairs.get_mut(place) else { break };
+            each(pair);
+            link = pair.next;
         }
     }
 

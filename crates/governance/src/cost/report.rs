@@ -218,8 +218,7 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         let place = self.tenant(tenant)?;
         self.roll(place, now);
         let Some(tenant) = self.tenants.get(place) else { return Ok(None) };
-        // In its first period, a tenant is projected from its first charge.
-        let from = if tenant.has_past { tenant.period.start } else { tenant.period.start.max(tenant.first) };
+        let from = tenant.period.start.max(tenant.first);
         let span = now.0.saturating_sub(from.0);
         if span < SPAN_MIN || tenant.cost == NanoUnits::ZERO {
             return Ok(None);

@@ -117,16 +117,24 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
         };
         let holds = limits.holds() + quota_holds + budget_holds + 1;
         if !self.tickets.has_room(holds) {
-            let decision = self.release(Cleared { limits, quotas, quote, budgets });
-            return Decision { verdict: Verdict::Deny, reason: Reason::TicketsFull, ..decision };
+            self.release(Cleared { limits, quotas, quote, budgets });
+            // Room comes with the first hold that is due, or before.
+            let due = self.tickets.next_due().unwrap_or(now.instant);
+            let retry = Some(Wait::For(due.since(now.instant)));
+            return Decision { retry, ..Decision::plain(Verdict::Deny, Reason::TicketsFull) };
         }
         let verdict = verdict_of(&limits);
         let memo = Memo { usage: subject.request.usage(), reserves: expires_in.is_some() };
-        let ticket = self.tickets.open(memo);
         let due = now.instant.after(expires_in.unwrap_or(OUTCOME_EXPIRES_IN));
+        let ticket = self.tickets.open(memo, due);
         let tickets = &mut self.tickets;
         let mut keep_limit = |hold: LimitHold| {
-            let due = hold.lease().map_or(due, |lease| now.instant.after(lease));
+            let due = match (hold.lease(), expires_in) {
+                // With the reservation ends what it is for.
+                (Some(lease), Some(_)) => now.instant.after(lease).min(due),
+                (Some(lease), None) => now.instant.after(lease),
+                (None, _) => due,
+            };
             tickets.hold(ticket, Hold::Limit(hold), due);
         };
         let limit = match expires_in {
