@@ -118,6 +118,7 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
         Verdict::Refuses(if is_never { Wait::Never } else { Wait::For(wait) })
     }
 
+    #[inline]
     pub(super) fn take_all(
         &mut self,
         clearance: QuotaClearance,
@@ -135,6 +136,7 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
     }
 
     /// Charges a quota that has room.
+    #[inline(never)]
     fn take(&mut self, now: WallTime, matched: Match, taking: Taking, each: &mut dyn FnMut(QuotaHold)) {
         if matched.is_skipped {
             return;
