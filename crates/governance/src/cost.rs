@@ -51,7 +51,7 @@ use crate::chained_table::{ChainedTable, Place};
 use crate::ledger::Ledger;
 use crate::money::{Currency, NanoUnits};
 use crate::notice::Notices;
-use crate::request::{Request, Usage};
+use crate::request::{HashedSubject, Request, Subject, Usage};
 use crate::scope::{HashSecret, Name};
 use crate::text::Text;
 use crate::time::{Instant, Now, Period, WallTime};
@@ -478,7 +478,6 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
     ///
     /// # Errors
     /// [`OutOfRange`] if that cannot be computed in 128 bits.
-    #[inline]
     pub fn quote(
         &mut self,
         now: Now,
@@ -486,11 +485,24 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         usage: &Usage,
         estimate: Estimate,
     ) -> Result<Quote, OutOfRange> {
+        let subject = Subject { request, group: None };
+        self.quote_hashed(now, &HashedSubject::new(&subject, self.secret), usage, estimate)
+    }
+
+    /// As [`CostCollector::quote`], of a request whose keys may have been hashed already.
+    #[inline]
+    pub(crate) fn quote_hashed(
+        &mut self,
+        now: Now,
+        hashed: &HashedSubject<'_>,
+        usage: &Usage,
+        estimate: Estimate,
+    ) -> Result<Quote, OutOfRange> {
         self.serial = self.serial.wrapping_add(1);
         let now = self.monotonic(now);
-        let Some(service) = request.service.filter(|_| self.models_length > 0) else {
+        let Some(service) = hashed.subject.request.service.filter(|_| self.models_length > 0) else {
             return Ok(Quote { amount: None, now, serial: self.serial });
         };
-        self.quote_service(now, service, request, usage, estimate)
+        self.quote_service(now, service, hashed, usage, estimate)
     }
 }

@@ -55,7 +55,7 @@ use crate::chained_table::ChainedTable;
 use crate::decision::{Reason, Sharing, Wait};
 use crate::notice::Notices;
 use crate::rate_limiter::Access;
-use crate::request::{Subject, Usage};
+use crate::request::{HashedSubject, Subject, Usage};
 use crate::scope::{HashSecret, KeyHash, Name};
 use crate::text::Text;
 use crate::time::{Instant, Now, WallTime};
@@ -384,8 +384,37 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
         amounts: &QuotaAmounts,
         access: Access,
     ) -> Result<QuotaClearance, QuotaRefusal> {
+        let hashed = HashedSubject::new(subject, self.secret);
+        self.check_hashed(now, &hashed, amounts, access)
+    }
+
+    /// As [`QuotaManager::check`], of a subject whose keys may have been hashed already.
+    #[inline]
+    pub(crate) fn check_hashed(
+        &mut self,
+        now: Now,
+        hashed: &HashedSubject<'_>,
+        amounts: &QuotaAmounts,
+        access: Access,
+    ) -> Result<QuotaClearance, QuotaRefusal> {
         let now = self.monotonic(now).wall;
-        self.find_matches(now, subject, amounts, access);
+        if self.is_empty() {
+            self.forget_matches();
+            let serial = self.serial;
+            return Ok(QuotaClearance { speaker: None, now, access, serial, holds: 0, observers: 0 });
+        }
+        self.check_matches(now, hashed, amounts, access)
+    }
+
+    #[inline(never)]
+    fn check_matches(
+        &mut self,
+        now: WallTime,
+        hashed: &HashedSubject<'_>,
+        amounts: &QuotaAmounts,
+        access: Access,
+    ) -> Result<QuotaClearance, QuotaRefusal> {
+        self.find_matches(now, hashed, amounts, access);
         self.judge(now, access)
     }
 
@@ -393,6 +422,7 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
     ///
     /// # Panics
     /// If the clearance is outdated: it would charge the matches of another request; or if it comes from a peek.
+    #[inline]
     pub fn charge(&mut self, clearance: QuotaClearance) -> Option<QuotaStanding> {
         self.take_all(clearance, Taking::Use, &mut |_| {})
     }

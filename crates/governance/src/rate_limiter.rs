@@ -40,7 +40,7 @@ pub use stats::{LimitStats, TableStats};
 use crate::decision::{LimitStanding, Reason, Sharing, Wait};
 use crate::limit::{LimitMode, LimitSpec, RateLimitAlgorithm};
 use crate::notice::Notices;
-use crate::request::Subject;
+use crate::request::{HashedSubject, Subject};
 use crate::scope::{HashSecret, KeyHash, KeyName, Kind};
 use crate::time::{Nanos, Now};
 use bucket::{Bucket, Grant, Room, Terms};
@@ -675,6 +675,15 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         (self.matched, self.shadowed) = (0, 0);
         self.serial = self.serial.wrapping_add(1);
         self.log.forget_promises();
+    }
+
+    /// The subject that was checked last, with the hashes of its keys that were looked for.
+    pub(crate) fn hashed<'a>(&self, subject: &'a Subject<'a>) -> HashedSubject<'a> {
+        let hashed = HashedSubject::new(subject, self.secret);
+        for matched in &self.matches[..self.matched] {
+            hashed.note(self.registry.entry(LimitId(matched.limit)).spec.scope.kind, matched.hash);
+        }
+        hashed
     }
 
     /// The hash of a key of `kind`.

@@ -1,7 +1,8 @@
 //! What is asked: a request, as a gateway, a shell or a log line describes it.
 
-use crate::scope::{IpKey, KeyName, Kind, Name, NameRef};
+use crate::scope::{HashSecret, IpKey, KeyHash, KeyName, Kind, Name, NameRef};
 use crate::time::Nanos;
+use core::cell::Cell;
 use core::net::IpAddr;
 
 /// How urgent a request is, most urgent first.
@@ -258,5 +259,52 @@ impl<'a> Subject<'a> {
     #[must_use]
     pub fn name(&self, kind: Kind) -> Option<Name> {
         self.key(kind).map(KeyName::to_name)
+    }
+}
+
+/// A subject, and the hashes of its keys that are known, so that each stage need not hash the same key again.
+#[derive(Debug)]
+pub(crate) struct HashedSubject<'a> {
+    pub(crate) subject: &'a Subject<'a>,
+    /// What the hashes are under.
+    secret: HashSecret,
+    /// Whether the hash is known, one bit for each kind.
+    known: Cell<u16>,
+    hashes: [Cell<KeyHash>; Kind::COUNT],
+}
+
+impl<'a> HashedSubject<'a> {
+    /// A subject of which no hash is known. Those under `secret` will be kept.
+    #[inline]
+    pub(crate) const fn new(subject: &'a Subject<'a>, secret: HashSecret) -> Self {
+        let hashes = [const { Cell::new(KeyHash(0)) }; Kind::COUNT];
+        Self { subject, secret, known: Cell::new(0), hashes }
+    }
+
+    /// Takes note of the hash of the key of a kind.
+    #[inline]
+    pub(crate) fn note(&self, kind: Kind, hash: KeyHash) {
+        self.known.set(self.known.get() | 1 << kind.index());
+        self.hashes[kind.index()].set(hash);
+    }
+
+    /// The hash under `secret` of the key of `kind`; none if the request carries none.
+    #[inline]
+    pub(crate) fn hash(&self, secret: &HashSecret, kind: Kind) -> Option<KeyHash> {
+        if self.known.get() & 1 << kind.index() != 0 && self.secret == *secret {
+            return Some(self.hashes[kind.index()].get());
+        }
+        self.hash_anew(secret, kind)
+    }
+
+    #[inline(never)]
+    fn hash_anew(&self, secret: &HashSecret, kind: Kind) -> Option<KeyHash> {
+        // By reference: a copy would wait until what it copies is written.
+        let Some(key) = &self.subject.key(kind) else { return None };
+        let hash = secret.hash(kind, *key);
+        if self.secret == *secret {
+            self.note(kind, hash);
+        }
+        Some(hash)
     }
 }

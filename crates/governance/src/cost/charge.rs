@@ -7,7 +7,7 @@ use super::{
 use crate::chained_table::Place;
 use crate::ledger::{Account, Posting, PostingKind};
 use crate::money::NanoUnits;
-use crate::request::{Request, Usage};
+use crate::request::{HashedSubject, Usage};
 use crate::scope::{KeyName, Kind, Name, NameRef};
 use crate::text::Text;
 use crate::time::{Now, WallTime};
@@ -26,14 +26,16 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         &mut self,
         now: WallTime,
         service: NameRef<'_>,
-        request: &Request<'_>,
+        hashed: &HashedSubject<'_>,
         usage: &Usage,
         estimate: Estimate,
     ) -> Result<Quote, OutOfRange> {
         let unpriced = Quote { amount: None, now, serial: self.serial };
+        let request = hashed.subject.request;
         let tenant = request.tenant.unwrap_or(NameRef::NOBODY);
-        let service_hash = self.hash_ref(Kind::Service, service);
-        let tenant_hash = self.hash_ref(Kind::Tenant, tenant);
+        let nobody = || self.secret.hash(Kind::Tenant, KeyName::Text(NameRef::NOBODY));
+        let tenant_hash = hashed.hash(&self.secret, Kind::Tenant).unwrap_or_else(nobody).0;
+        let service_hash = hashed.hash(&self.secret, Kind::Service).map_or(0, |hash| hash.0);
         let pair = self.find_pair(tenant_hash, service_hash);
         // Where there is no pair yet, the names are needed to make one.
         let (model, tenant_place) = if let Some(pair) = pair.and_then(|place| self.pairs.get(place)) {
@@ -383,12 +385,7 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
 
     pub(super) fn hash(&self, kind: Kind, name: &str) -> u64 {
         // Names come out of requests and texts of their length: none is empty or too long.
-        NameRef::new(name).map_or(0, |name| self.hash_ref(kind, name))
-    }
-
-    #[inline(always)] // as [`HashSecret::hash`](crate::scope::HashSecret::hash)
-    fn hash_ref(&self, kind: Kind, name: NameRef<'_>) -> u64 {
-        self.secret.hash(kind, KeyName::Text(name)).0
+        NameRef::new(name).map_or(0, |name| self.secret.hash(kind, KeyName::Text(name)).0)
     }
 
     /// Uses the time as it is given, unless it went back.

@@ -42,7 +42,8 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
     ) -> Decision {
         let request = subject.request;
         let usage = request.usage();
-        let quotas = match self.quotas.check(now, subject, &QuotaAmounts::from(usage), access) {
+        let hashed = self.limits.hashed(subject);
+        let quotas = match self.quotas.check_hashed(now, &hashed, &QuotaAmounts::from(usage), access) {
             Ok(clearance) => clearance,
             Err(refusal) => return self.refuse_by_quota(limits, None, &refusal),
         };
@@ -50,26 +51,27 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
             Settlement::Final => Estimate::Exact,
             Settlement::Reserve { .. } => Estimate::Dearest,
         };
-        let Ok(quote) = self.costs.quote(now, request, &usage, estimate) else {
+        let Ok(quote) = self.costs.quote_hashed(now, &hashed, &usage, estimate) else {
             let (limit, quota) = (self.limits.release(limits), self.quotas.release(quotas));
             let decision = Decision::plain(Verdict::Deny, Reason::PriceOutOfRange);
             return Decision { limit, quota, retry: Some(Wait::Never), ..decision };
         };
         let spent = QuotaAmounts::of_cost(quote.amount().map_or(0, NanoUnits::as_spent));
-        let budgets = match self.budgets.check(now, subject, &spent, access) {
+        let budgets = match self.budgets.check_hashed(now, &hashed, &spent, access) {
             Ok(clearance) => clearance,
             Err(refusal) => return self.refuse_by_quota(limits, Some(quotas), &refusal),
         };
+        let needs_ticket = limits.needs_ticket() || quotas.needs_ticket();
+        if request.settlement == Settlement::Final && !needs_ticket && access == Access::Charge {
+            return self.take(subject, limits, quotas, quote, budgets);
+        }
         let cleared = Cleared { limits, quotas, quote, budgets };
         if access == Access::Peek {
             return self.release(cleared);
         }
         match request.settlement {
             Settlement::Reserve { expires_in } => self.take_held(now, subject, cleared, Some(expires_in)),
-            Settlement::Final if cleared.limits.needs_ticket() || cleared.quotas.needs_ticket() => {
-                self.take_held(now, subject, cleared, None)
-            }
-            Settlement::Final => self.take(subject, cleared),
+            Settlement::Final => self.take_held(now, subject, cleared, None),
         }
     }
 
@@ -93,16 +95,25 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
     }
 
     /// Charges what is final in every stage.
-    fn take(&mut self, subject: &Subject<'_>, cleared: Cleared) -> Decision {
-        let verdict = verdict_of(&cleared.limits);
-        let limit = self.limits.charge(subject, cleared.limits);
-        let quota = self.quotas.charge(cleared.quotas);
-        let price = self.costs.charge(cleared.quote);
-        let budget = self.budgets.charge(cleared.budgets);
+    #[inline(always)] // not to copy what each has agreed to
+    fn take(
+        &mut self,
+        subject: &Subject<'_>,
+        limits: Clearance,
+        quotas: QuotaClearance,
+        quote: Quote,
+        budgets: QuotaClearance,
+    ) -> Decision {
+        let verdict = verdict_of(&limits);
+        let limit = self.limits.charge(subject, limits);
+        let quota = self.quotas.charge(quotas);
+        let price = self.costs.charge(quote);
+        let budget = self.budgets.charge(budgets);
         allowed(verdict, limit, quota, budget, price)
     }
 
     /// Charges or reserves in every stage, and keeps in a ticket what is to be settled.
+    #[inline(never)]
     fn take_held(
         &mut self,
         now: Now,
@@ -163,6 +174,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
     }
 
     /// Takes nothing, and says how everything stands.
+    #[inline(never)]
     fn release(&mut self, cleared: Cleared) -> Decision {
         let verdict = verdict_of(&cleared.limits);
         let limit = self.limits.release(cleared.limits);

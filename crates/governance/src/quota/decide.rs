@@ -9,7 +9,7 @@ use super::{
 };
 use crate::decision::{Reason, Sharing, Wait};
 use crate::rate_limiter::Access;
-use crate::request::Subject;
+use crate::request::{HashedSubject, Subject};
 use crate::scope::Name;
 use crate::time::{Nanos, Now, WallTime};
 
@@ -125,7 +125,7 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
     /// Quotas in shadow mode and those on outcomes are left out.
     pub fn post(&mut self, now: Now, subject: &Subject<'_>, amounts: &QuotaAmounts) {
         let now = self.monotonic(now).wall;
-        self.find_matches(now, subject, amounts, Access::Charge);
+        self.find_matches(now, &HashedSubject::new(subject, self.secret), amounts, Access::Charge);
         for index in 0..self.matched {
             let matched = self.matches[index];
             let (spec, counter) = self.owned(matched);
@@ -137,6 +137,7 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
         self.forget_matches();
     }
 
+    #[inline]
     pub(super) fn take_all(
         &mut self,
         clearance: QuotaClearance,
@@ -154,6 +155,7 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
     }
 
     /// Charges a quota that has room.
+    #[inline(never)]
     fn take(&mut self, now: WallTime, matched: Match, taking: Taking, each: &mut dyn FnMut(QuotaHold)) {
         if matched.is_skipped {
             return;

@@ -4,8 +4,8 @@ use super::registry::{ClassSet, Link};
 use super::{Keyed, QuotaAmounts, QuotaManager};
 use crate::chained_table::Place;
 use crate::rate_limiter::Access;
-use crate::request::Subject;
-use crate::scope::{KeyHash, KeyName, Kind};
+use crate::request::HashedSubject;
+use crate::scope::{HashSecret, KeyHash, KeyName, Kind, Name};
 use crate::time::WallTime;
 
 /// How many places the sweep looks at for a key that needs one.
@@ -46,7 +46,7 @@ impl Match {
 #[derive(Clone, Copy)]
 pub(super) enum Keys<'a> {
     /// Those that a request carries.
-    Of(&'a Subject<'a>),
+    Of(&'a HashedSubject<'a>),
     /// The one that a caller has named.
     Named(Kind, KeyName<'a>),
 }
@@ -54,8 +54,15 @@ pub(super) enum Keys<'a> {
 impl<'a> Keys<'a> {
     fn key(&self, kind: Kind) -> Option<KeyName<'a>> {
         match *self {
-            Self::Of(subject) => subject.key(kind),
+            Self::Of(hashed) => hashed.subject.key(kind),
             Self::Named(named, key) => (named == kind).then_some(key),
+        }
+    }
+
+    fn hash(&self, secret: &HashSecret, kind: Kind) -> Option<KeyHash> {
+        match *self {
+            Self::Of(hashed) => hashed.hash(secret, kind),
+            Self::Named(..) => self.key(kind).map(|key| secret.hash(kind, key)),
         }
     }
 }
@@ -66,7 +73,7 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
     pub(super) fn find_matches(
         &mut self,
         now: WallTime,
-        subject: &Subject<'_>,
+        hashed: &HashedSubject<'_>,
         amounts: &QuotaAmounts,
         access: Access,
     ) {
@@ -74,9 +81,7 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
         self.forget_matches();
         for index in 0..self.registry.kinds().len() {
             let kind = self.registry.kinds()[index];
-            // By reference, not to be copied.
-            let Some(key) = &subject.key(kind) else { continue };
-            let hash = self.secret.hash(kind, *key);
+            let Some(hash) = hashed.hash(&self.secret, kind) else { continue };
             let mut replaced = ClassSet::default();
             let mut link = self.registry.first_exact(hash);
             while let Some((number, entry, next)) = self.registry.follow(link) {
@@ -92,12 +97,12 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
                 link = next;
                 if !replaced.contains(entry.class) {
                     let amount = amounts.amount(entry.spec.unit);
-                    let seat = self.seat(now, number, hash, key, access);
+                    let seat = self.seat(now, number, hash, Keys::Of(hashed), access);
                     self.note(Match { number, seat, amount, is_skipped: false });
                 }
             }
         }
-        self.add_ancestors(now, Keys::Of(subject), access);
+        self.add_ancestors(now, Keys::Of(hashed), access);
     }
 
     /// Takes one quota as the match, at a counter that is known or to be made, and adds its ancestors.
@@ -113,7 +118,7 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
         let entry = self.registry.entry(number);
         let kind = entry.spec.scope.kind;
         let seat = if entry.is_wildcard() {
-            self.seat(now, number, self.secret.hash(kind, key), &key, access)
+            self.seat(now, number, self.secret.hash(kind, key), Keys::Named(kind, key), access)
         } else {
             Seat::Own
         };
@@ -142,9 +147,8 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
                 }
                 link = entry.parent;
                 let seat = if entry.is_wildcard() {
-                    let kind = entry.spec.scope.kind;
-                    let Some(key) = keys.key(kind) else { continue };
-                    self.seat(now, parent, self.secret.hash(kind, key), &key, access)
+                    let Some(hash) = keys.hash(&self.secret, entry.spec.scope.kind) else { continue };
+                    self.seat(now, parent, hash, keys, access)
                 } else {
                     Seat::Own
                 };
@@ -155,7 +159,7 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
 
     /// Where the counter of a key is. A key that has none gets one, if there is a place, or if the sweep finds one
     /// whose counter holds nothing; else it shares the quota's overflow counter.
-    fn seat(&mut self, now: WallTime, number: u16, hash: KeyHash, key: &KeyName<'_>, access: Access) -> Seat {
+    fn seat(&mut self, now: WallTime, number: u16, hash: KeyHash, keys: Keys<'_>, access: Access) -> Seat {
         if let Some(place) = self.find_key(number, hash)
             && (access == Access::Charge || !self.is_matched(place))
         {
@@ -163,7 +167,7 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
         }
         match access {
             Access::Peek => self.seat_for_a_look(now),
-            Access::Charge => self.seat_of_new_key(now, number, hash, key),
+            Access::Charge => self.seat_of_new_key(now, number, hash, keys),
         }
     }
 
@@ -172,7 +176,7 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
     }
 
     #[cold]
-    fn seat_of_new_key(&mut self, now: WallTime, number: u16, hash: KeyHash, key: &KeyName<'_>) -> Seat {
+    fn seat_of_new_key(&mut self, now: WallTime, number: u16, hash: KeyHash, keys: Keys<'_>) -> Seat {
         if self.keys.len() == ACTIVE {
             let from = self.hand;
             self.hand = (from + SWEEP_PLACES) % ACTIVE;
@@ -181,7 +185,9 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
                 self.stats.evicted += 1;
             }
         }
-        let keyed = Keyed { quota: number, hash, name: key.to_name(), counter: super::Counter::FRESH };
+        let name =
+            keys.key(self.registry.entry(number).spec.scope.kind).map_or(Name::EMPTY, KeyName::to_name);
+        let keyed = Keyed { quota: number, hash, name, counter: super::Counter::FRESH };
         let inserted = self.keys.insert(spread(number, hash), keyed);
         let stats = &mut self.registry.entry_mut(number).stats;
         if let Ok(place) = inserted {
