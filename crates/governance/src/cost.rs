@@ -84,8 +84,8 @@ struct Tenant {
     is_declared: bool,
     /// The open billing period; of no length before the first charge.
     period: Period,
-    /// The index of the last period before it in which anything was used, and whether there was one.
-    past_period: i64,
+    /// The last period before it in which anything was used, and whether there was one.
+    past_period: Period,
     has_past: bool,
     /// What was charged in the open period, corrections included.
     cost: NanoUnits,
@@ -191,7 +191,7 @@ pub struct CostHold {
     is_overflow: bool,
     model: u16,
     multiplier: u64,
-    period: i64,
+    period: WallTime,
     reserved: NanoUnits,
 }
 
@@ -269,6 +269,8 @@ pub struct CostNotice {
 pub struct CostCollector<const TENANTS: usize> {
     secret: HashSecret,
     currency: Currency,
+    /// Whether something else than prices and charges is in it.
+    is_currency_adopted: bool,
     models: [CostModel; MODELS_MAX],
     models_length: usize,
     /// Open reservations that are priced by each model.
@@ -356,7 +358,7 @@ impl Tenant {
         spec: TenantSpec::EMPTY,
         is_declared: false,
         period: Period { index: 0, start: WallTime(0), end: WallTime(0) },
-        past_period: 0,
+        past_period: Period { index: 0, start: WallTime(0), end: WallTime(0) },
         has_past: false,
         cost: NanoUnits::ZERO,
         total: NanoUnits::ZERO,
@@ -402,6 +404,7 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         Self {
             secret: HashSecret { k0: 0, k1: 0 },
             currency: Currency::NONE,
+            is_currency_adopted: false,
             models: [CostModel::EMPTY; MODELS_MAX],
             models_length: 0,
             model_holds: [0; MODELS_MAX],
@@ -445,7 +448,7 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
     /// Forgets everything, in place, and takes a secret for hashing.
     pub fn reset(&mut self, secret: HashSecret) {
         self.secret = secret;
-        self.currency = Currency::NONE;
+        (self.currency, self.is_currency_adopted) = (Currency::NONE, false);
         self.models_length = 0;
         self.model_holds.fill(0);
         self.overflow.fill([Tally::ZERO; CostMetric::COUNT]);

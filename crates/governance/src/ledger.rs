@@ -15,6 +15,10 @@ use crate::money::NanoUnits;
 use crate::notice::Notices;
 use crate::time::WallTime;
 
+/// What the books can hold on one side: with as much again for invoices it stays far within 128 bits, and with it each
+/// sum of what was posted.
+const TOTAL_MAX: i128 = 1 << 125;
+
 /// How many postings are kept to be shown.
 pub const POSTINGS_MAX: usize = 1024;
 
@@ -175,6 +179,14 @@ impl<const TENANTS: usize, const SERVICES: usize> Ledger<TENANTS, SERVICES> {
     #[must_use]
     pub const fn totals(&self) -> &Balance {
         &self.totals
+    }
+
+    /// Whether the books have room for an amount, whichever way it goes.
+    #[must_use]
+    pub(crate) const fn has_room(&self, amount: NanoUnits) -> bool {
+        let taken = self.totals.debits_posted + self.totals.debits_pending;
+        amount.0.unsigned_abs()
+            <= (TOTAL_MAX - if taken < TOTAL_MAX { taken } else { TOTAL_MAX }).unsigned_abs()
     }
 
     /// The last postings, numbered from 0.

@@ -357,7 +357,7 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         if amount == NanoUnits::ZERO {
             return Err(CostError::Zero);
         }
-        if amount.0.abs() >= AMOUNT_MAX {
+        if amount.0.abs() >= AMOUNT_MAX || !self.ledger.has_room(amount) {
             return Err(CostError::OutOfRange);
         }
         self.roll(tenant, now);
@@ -417,7 +417,7 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         (tenant.cost, tenant.late, tenant.late_count) = (NanoUnits::ZERO, NanoUnits::ZERO, 0);
         (tenant.is_alerted, tenant.corrections) = (false, 0);
         tenant.invoices += u32::from(was_invoiced);
-        self.keep_past(place, ended.index);
+        self.keep_past(place, ended);
         if name.as_str() == OVERFLOW {
             self.overflow.fill([Tally::ZERO; CostMetric::COUNT]);
         }
@@ -426,7 +426,7 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
     /// Keeps how much there was of each metric in a period that is over, if there was anything: usage of it that is told
     /// late is priced on top. Otherwise what is kept stays that of the last period in which there was, so that it does
     /// not matter how often a tenant is looked at.
-    fn keep_past(&mut self, place: Place, ended: i64) {
+    fn keep_past(&mut self, place: Place, ended: Period) {
         let first = self.tenants.get(place).map_or(0, |tenant| tenant.pairs);
         let mut has_usage = false;
         self.each_pair(first, |pair| has_usage |= pair.tallies.iter().any(|tally| tally.quantity > 0));
@@ -506,7 +506,9 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         }
         if tenant.spec.name.as_str() == OVERFLOW {
             for model in 0..MODELS_MAX.min(self.models_length) {
-                let (service, tallies) = (self.models[model].service, self.overflow[model]);
+                // What a model that is gone has charged is still there.
+                let service = Some(self.models[model].service).filter(|service| !service.is_empty());
+                let (service, tallies) = (service.unwrap_or(tenant.spec.name), self.overflow[model]);
                 self.draft_tallies(service, Some(model), &tallies);
             }
         }

@@ -68,6 +68,9 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
             quoted.tallies[metric] = tally;
             quoted.changed |= 1 << metric;
         })?;
+        if !self.ledger.has_room(amount) {
+            return Err(OutOfRange);
+        }
         (quoted.tenant_hash, quoted.service_hash) = (tenant_hash, service_hash);
         (quoted.pair, quoted.has_pair, quoted.is_overflow) =
             (pair.unwrap_or(Place::ZERO), pair.is_some(), is_overflow);
@@ -117,7 +120,7 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
             is_overflow: payer.pair.is_none(),
             model: u16::try_from(model).unwrap_or(0),
             multiplier: self.quoted.multiplier,
-            period: tenant.period.index,
+            period: tenant.period.start,
             reserved,
         })
     }
@@ -135,16 +138,13 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
     pub fn price_of(&mut self, now: Now, hold: &CostHold, usage: &Usage) -> Result<NanoUnits, OutOfRange> {
         let now = self.monotonic(now);
         self.roll(hold.tenant, now);
-        let model = &self.models[usize::from(hold.model)];
-        let before = match self.pairs.get(hold.pair).filter(|_| !hold.is_overflow) {
-            Some(pair) => &pair.tallies,
-            None => &self.overflow[usize::from(hold.model)],
-        };
-        if self.tenants.get(hold.tenant).is_some_and(|tenant| tenant.period.index == hold.period) {
-            advance(model, before, usage, hold.multiplier, |_, _| {})
+        let amount = if self.is_of_open_period(hold) {
+            let model = &self.models[usize::from(hold.model)];
+            advance(model, &self.tallies_before(hold), usage, hold.multiplier, |_, _| {})?
         } else {
-            self.late_price(hold, usage)
-        }
+            self.late_price(hold, usage)?
+        };
+        if self.ledger.has_room(amount) { Ok(amount) } else { Err(OutOfRange) }
     }
 
     /// Posts what was really used of what was set aside. It belongs to the period in which it was set aside: if that
@@ -156,20 +156,21 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         let now = self.monotonic(now);
         self.roll(hold.tenant, now);
         self.give_back(hold);
-        let is_open = self.tenants.get(hold.tenant).is_some_and(|tenant| tenant.period.index == hold.period);
         let pair = (!hold.is_overflow).then_some(hold.pair);
         let payer = Payer { tenant: hold.tenant, service: hold.service, pair };
         let number = usize::from(hold.model);
-        if !is_open {
+        if !self.is_of_open_period(hold) {
             let amount = self.late_price(hold, usage).expect("a price that was asked for before");
             self.note_past_usage(hold, usage);
             self.post_late(now, payer, amount);
             return amount;
         }
         let model = self.models[number];
-        let before = *self.tallies_mut(payer, number);
+        let before = self.tallies_before(hold);
+        let is_own = self.is_priced_as_counted(hold);
         let after = self.tallies_mut(payer, number);
-        let amount = advance(&model, &before, usage, hold.multiplier, |metric, tally| after[metric] = tally)
+        let change = |metric, tally: Tally| after[metric] = if is_own { tally } else { tally.repriced() };
+        let amount = advance(&model, &before, usage, hold.multiplier, change)
             .expect("a price that was asked for before");
         self.post_usage(now, payer, amount, usage.requests);
         amount
@@ -189,6 +190,26 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         }
     }
 
+    fn is_of_open_period(&self, hold: &CostHold) -> bool {
+        self.tenants.get(hold.tenant).is_some_and(|tenant| tenant.period.start == hold.period)
+    }
+
+    /// Whether the model that a hold is priced by is the one that its tallies are counted with.
+    fn is_priced_as_counted(&self, hold: &CostHold) -> bool {
+        let model = self.services.get(hold.service).map_or(0, |service| service.model);
+        hold.is_overflow || model == hold.model + 1
+    }
+
+    /// The tallies that a hold is settled on top of. A remainder is in parts of the model that counts them, which
+    /// another one does not know.
+    fn tallies_before(&self, hold: &CostHold) -> Tallies {
+        let tallies = match self.pairs.get(hold.pair).filter(|_| !hold.is_overflow) {
+            Some(pair) => &pair.tallies,
+            None => &self.overflow[usize::from(hold.model)],
+        };
+        if self.is_priced_as_counted(hold) { *tallies } else { tallies.map(|tally| tally.repriced()) }
+    }
+
     /// What usage of a past period comes to: on top of what that period had, if it is the last one, rounded by
     /// itself.
     fn late_price(&self, hold: &CostHold, usage: &Usage) -> Result<NanoUnits, OutOfRange> {
@@ -203,7 +224,7 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         let is_last = self
             .tenants
             .get(hold.tenant)
-            .is_some_and(|tenant| tenant.has_past && tenant.past_period == hold.period);
+            .is_some_and(|tenant| tenant.has_past && tenant.past_period.start == hold.period);
         if let Some(pair) = self.pairs.get(hold.pair).filter(|_| is_last && !hold.is_overflow) {
             for (tally, &quantity) in tallies.iter_mut().zip(&pair.past) {
                 tally.quantity = quantity;
@@ -216,7 +237,7 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         let is_last = self
             .tenants
             .get(hold.tenant)
-            .is_some_and(|tenant| tenant.has_past && tenant.past_period == hold.period);
+            .is_some_and(|tenant| tenant.has_past && tenant.past_period.start == hold.period);
         if let Some(pair) = self.pairs.get_mut(hold.pair).filter(|_| is_last && !hold.is_overflow) {
             for (metric, past) in CostMetric::ALL.into_iter().zip(&mut pair.past) {
                 *past = past.saturating_add(metric.amount(usage).into());
@@ -301,6 +322,9 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         // The quote has seen that there is room.
         let pair = self.pairs.insert(pair_hash(tenant_hash, service_hash), fresh).ok();
         if let (Some(pair), Some(tenant)) = (pair, self.tenants.get_mut(tenant)) {
+            if tenant.pairs == 0 {
+                tenant.first = now;
+            }
             tenant.pairs = link(pair);
         }
         Payer { tenant, service, pair }
@@ -418,7 +442,8 @@ pub(super) fn advance(
             continue;
         }
         let after = before.after(price, metric.scale(), count, multiplier)?;
-        amount += after.charged - before.charged;
+        let charge = after.charged.0.checked_sub(before.charged.0).ok_or(OutOfRange)?;
+        amount = NanoUnits(amount.0.checked_add(charge).ok_or(OutOfRange)?);
         change(number, after);
     }
     Ok(amount)

@@ -5,6 +5,7 @@ use super::{
     BillingSchedule, CostCollector, CostError, CostModel, MODELS_MAX, SCHEDULES_MAX, Tenant, TenantSpec,
 };
 use crate::chained_table::Place;
+use crate::ledger::Account;
 use crate::money::Currency;
 use crate::scope::Kind;
 use crate::time::{Now, Period};
@@ -58,17 +59,22 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         self.currency
     }
 
-    /// Keeps the books in a currency from now on, if they are not in another one: [`Currency::NONE`] leaves them as
-    /// they are.
+    /// Keeps the books in a currency from now on, if they are not in another one, as for a budget: no price changes it
+    /// until the next configuration. [`Currency::NONE`] leaves them as they are.
     ///
     /// # Errors
     /// [`CostError::Currency`].
     pub fn adopt_currency(&mut self, currency: Currency) -> Result<(), CostError> {
         self.check_currency(currency)?;
         if !currency.is_none() {
-            self.currency = currency;
+            (self.currency, self.is_currency_adopted) = (currency, true);
         }
         Ok(())
+    }
+
+    /// Lets go of a currency that was adopted: nothing that is left is in it but what is in the books.
+    pub(crate) const fn release_currency(&mut self) {
+        self.is_currency_adopted = false;
     }
 
     /// Declares a tenant, or changes what is declared. One that is not declared gets an account with its first request.
@@ -95,14 +101,17 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
     /// [`CostError::UnknownTenant`], or [`CostError::InUse`] if it has an account with charges or reservations.
     pub fn remove_tenant(&mut self, name: &str) -> Result<(), CostError> {
         let place = self.tenant(name)?;
-        let number = place.number();
-        let is_used = self.tenants.get(place).is_some_and(|tenant| tenant.holds > 0 || tenant.pairs != 0)
-            || !self.ledger.balance(crate::ledger::Account::Receivable(number)).is_untouched();
-        if is_used {
+        if self.is_used(place) {
             return Err(CostError::InUse { name: name_of(name) });
         }
         self.tenants.remove(place);
         Ok(())
+    }
+
+    /// Whether a tenant has charges or reservations.
+    fn is_used(&self, place: Place) -> bool {
+        self.tenants.get(place).is_some_and(|tenant| tenant.holds > 0 || tenant.pairs != 0)
+            || !self.ledger.balance(Account::Receivable(place.number())).is_untouched()
     }
 
     /// The tenants that are declared, in the order of their coming.
@@ -147,7 +156,9 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         schedules: &[BillingSchedule],
     ) -> Result<(), CostError> {
         self.check_configuration(currency, models, tenants, schedules)?;
-        self.adopt_currency(currency)?;
+        if !currency.is_none() {
+            self.currency = currency;
+        }
         // Nothing of what follows can fail.
         self.configure_models(models);
         self.schedules[..schedules.len()].copy_from_slice(schedules);
@@ -156,6 +167,19 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
             if let Some(tenant) = self.tenants.place(index).and_then(|place| self.tenants.get_mut(place)) {
                 tenant.is_declared = false;
                 tenant.spec = TenantSpec { name: tenant.spec.name, ..TenantSpec::EMPTY };
+            }
+        }
+        for tenant in tenants {
+            if let Ok(place) = self.tenant(tenant.name.as_str())
+                && let Some(tenant) = self.tenants.get_mut(place)
+            {
+                tenant.is_declared = true;
+            }
+        }
+        for index in 0..TENANTS {
+            let Some(place) = self.tenants.place(index) else { continue };
+            if !self.is_used(place) && self.tenants.get(place).is_some_and(|tenant| !tenant.is_declared) {
+                self.tenants.remove(place);
             }
         }
         for tenant in tenants {
@@ -195,7 +219,7 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         check_models(models)?;
         let is_other = |model: &&CostModel| !currency.is_none() && model.currency() != currency;
         let found = models.iter().find(is_other).map_or(currency, CostModel::currency);
-        self.check_currency(found)?;
+        self.check_currency_of_books(found)?;
         if found != currency {
             return Err(CostError::Currency { books: currency, found });
         }
@@ -206,8 +230,21 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
                 return Err(CostError::InUse { name: service });
             }
         }
-        let is_new = |tenant: &&TenantSpec| self.tenant(tenant.name.as_str()).is_err();
-        if self.tenants.len() + tenants.iter().filter(is_new).count() >= TENANTS {
+        let is_held = |slot: &usize| self.has_overflow(*slot) && !stays(self.models[*slot].service.as_str());
+        if models.len() + (0..MODELS_MAX).filter(is_held).count() > MODELS_MAX {
+            return Err(CostError::ModelsFull);
+        }
+        // Those that are not declared any more and were never charged go.
+        let mut unused = self.tenants.iter().filter(|(place, _)| !self.is_used(*place)).count();
+        let mut new = 0;
+        for tenant in tenants {
+            match self.tenant(tenant.name.as_str()) {
+                Ok(place) if !self.is_used(place) => unused = unused.saturating_sub(1),
+                Ok(_) => {}
+                Err(_) => new += 1,
+            }
+        }
+        if new > 0 && self.tenants.len() - unused + new >= TENANTS {
             return Err(CostError::TenantsFull { capacity: TENANTS - 1 });
         }
         if schedules.len() > SCHEDULES_MAX {
@@ -233,8 +270,17 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         self.assign_models();
     }
 
-    /// Refuses another currency than that of the books, once there is something in them.
+    /// Refuses another currency than that of the books, once there is something in them or it was adopted.
     fn check_currency(&self, found: Currency) -> Result<(), CostError> {
+        let books = self.currency;
+        if self.is_currency_adopted && !books.is_none() && !found.is_none() && books != found {
+            return Err(CostError::Currency { books, found });
+        }
+        self.check_currency_of_books(found)
+    }
+
+    /// Refuses another currency than that of the books, once there is something in them.
+    fn check_currency_of_books(&self, found: Currency) -> Result<(), CostError> {
         let is_empty = self.ledger.totals().is_untouched() && self.models().next().is_none();
         let books = self.currency;
         if books.is_none() || found.is_none() || books == found || is_empty {
@@ -251,8 +297,14 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
 
     fn free_model(&self) -> Option<usize> {
         let used = &self.models[..self.models_length];
-        let free = used.iter().position(|model| model.service.is_empty());
+        // What was counted under overflow with a model that is gone keeps its place until it is invoiced.
+        let is_free = |&slot: &usize| used[slot].service.is_empty() && !self.has_overflow(slot);
+        let free = (0..used.len()).find(is_free);
         free.or((self.models_length < MODELS_MAX).then_some(self.models_length))
+    }
+
+    fn has_overflow(&self, slot: usize) -> bool {
+        self.overflow[slot].iter().any(|tally| tally.quantity > 0 || tally.charged.0 != 0)
     }
 
     fn put_model(&mut self, slot: usize, model: &CostModel) {

@@ -119,7 +119,7 @@ impl fmt::Display for CostError {
             Self::EventConflict => {
                 f.write_str("an event with this id was accepted with other usage; nothing was charged")
             }
-            Self::EventTime => f.write_str("expected a time of the last 35 days, at most 5 minutes ahead"),
+            Self::EventTime => f.write_str("expected a time of the last 35 days, at most 5 minutes ahead and not in the next billing period"),
             Self::EventId => f.write_str("expected an id of 1 to 64 bytes"),
             Self::Nothing => f.write_str("nothing was charged yet"),
         }

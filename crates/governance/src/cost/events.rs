@@ -2,7 +2,7 @@
 //!
 //! The last events are known by a 128-bit keyed hash of their ids and a hash of what they say. The same event again is
 //! answered as before and charges nothing; another one under the same id is refused. The oldest makes room for the
-//! youngest: where that happens within a day, it is counted, since a repetition of it would be charged again.
+//! youngest: where that happens while a repetition could still come, it is counted, since that would be charged again.
 
 use super::{CostCollector, CostError, Estimate};
 use crate::chained_table::{ChainedTable, Place};
@@ -13,10 +13,8 @@ use crate::time::{Now, WallTime};
 
 /// How many events are known, for each tenant that there can be.
 const EVENTS_PER_TENANT: usize = 4;
-/// For how long an event should be known.
-const HORIZON: u64 = 86_400_000_000_000;
-/// How long ago an event can have been.
-const AGE_MAX: u64 = 35 * HORIZON;
+/// How long ago an event can have been, in nanoseconds; and for how long it should be known.
+const AGE_MAX: u64 = 35 * 86_400_000_000_000;
 /// How far ahead of this clock the clock of its source can be.
 const AHEAD_MAX: u64 = 300_000_000_000;
 
@@ -87,7 +85,7 @@ impl<const TENANTS: usize> Events<TENANTS> {
         if self.known.is_full() {
             // It is full, so that the one that came first lies where the next one goes.
             let first = self.known.remove(order[self.next]);
-            let is_early = first.is_some_and(|first| event.came.0.saturating_sub(first.came.0) < HORIZON);
+            let is_early = first.is_some_and(|first| event.came.0.saturating_sub(first.came.0) < AGE_MAX);
             self.dropped_early += u64::from(is_early);
         }
         if let Ok(place) = self.known.insert(event.id.0, event) {
@@ -108,6 +106,18 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         let id = NameRef::new(event.id).map_err(|_| CostError::EventId)?;
         let at = event.at.unwrap_or(wall);
         if at.0.saturating_add(AGE_MAX) < wall.0 || at.0 > wall.0.saturating_add(AHEAD_MAX) {
+            return Err(CostError::EventTime);
+        }
+        let tenant = self.find_tenant(event.tenant.as_str(), self.hash(Kind::Tenant, event.tenant.as_str()));
+        if let Some(tenant) = tenant {
+            self.roll(tenant, wall);
+        }
+        let open = match tenant.and_then(|place| self.tenants.get(place)) {
+            Some(tenant) => tenant.period,
+            None => self.schedule_of(&KeyName::Text(event.tenant).to_name()).period_at(wall),
+        };
+        // It cannot be billed with what was used before its period began.
+        if at >= open.end {
             return Err(CostError::EventTime);
         }
         let id = (self.event_hash(0, id), self.event_hash(1, id));
@@ -141,14 +151,17 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         let out_of_range = |_| CostError::OutOfRange;
         let quote = self.quote(now, &request, &event.usage, Estimate::Exact).map_err(out_of_range)?;
         let tenant = self.find_tenant(event.tenant.as_str(), self.hash(Kind::Tenant, event.tenant.as_str()));
-        let is_late = tenant
-            .and_then(|place| self.tenants.get(place))
-            .is_some_and(|tenant| tenant.has_past && at < tenant.period.start);
-        if !is_late {
+        let tenant = tenant.and_then(|place| self.tenants.get(place));
+        let Some(past) = tenant
+            .filter(|tenant| tenant.has_past && at < tenant.period.start)
+            .map(|tenant| tenant.past_period)
+        else {
             return Ok(self.charge(quote));
-        }
+        };
         // Set aside in the period of the event and settled at once: the same way as usage that is told late.
-        let period = self.schedule_of(&KeyName::Text(event.tenant).to_name()).period_at(at).index;
+        let is_past = past.start <= at && at < past.end;
+        let schedule = self.schedule_of(&KeyName::Text(event.tenant).to_name());
+        let period = if is_past { past.start } else { schedule.period_at(at).start };
         let Some(mut hold) = self.charge_held(quote) else { return Ok(None) };
         hold.period = period;
         if self.price_of(now, &hold, &event.usage).is_err() {
