@@ -24,7 +24,7 @@ fn configure(governor: &mut Governor, now: Now, text: &str) -> Result<(), Config
 
 fn governor(text: &str) -> Box<Governor> {
     let mut governor = Box::new(Governor::new());
-    configure(&mut governor, at(0), text).unwrap();
+    assert_eq!(configure(&mut governor, at(0), text), Ok(()));
     governor
 }
 
