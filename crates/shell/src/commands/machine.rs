@@ -13,6 +13,8 @@ use governance::time::{Nanos, WallTime};
 pub(super) fn help(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
     let (command, subcommand) = match invocation.action {
         Action::RatelimitHelp => (Some("ratelimit"), None),
+        Action::QuotaHelp => (Some("quota"), None),
+        Action::CostHelp => (Some("cost"), None),
         _ => (invocation.positional(0), invocation.positional(1)),
     };
     let topic = Topic::find(command, subcommand).map_err(|error| context.fail(format_args!("{error}")))?;

@@ -201,7 +201,12 @@ fn write_text(
 }
 
 fn write_limits(context: &mut Context<'_>) -> Outcome {
-    let limiter = &context.engine.replay.limits;
+    let replay = &context.engine.replay;
+    let limiter = &replay.limits;
+    if limiter.limits().next().is_none() && !(replay.quotas.is_empty() && replay.budgets.is_empty()) {
+        // Something else may have denied: the lines of quotas and budgets say so.
+        return Ok(writeln!(context.system)?);
+    }
     let table = Table {
         columns: [
             Column::left("limit"),

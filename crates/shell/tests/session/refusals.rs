@@ -94,6 +94,40 @@ fn numbers_out_of_range_are_refused_wherever_they_stand() {
 }
 
 #[test]
+fn a_budget_is_refused_as_a_budget() {
+    let mut desk = Desk::new(
+        "[[model]]\nservice = \"llm\"\nper_input_token = \"1 USD\"\n\
+         [[budget]]\nscope = \"tenant:*\"\nname = \"all\"\namount = \"10 USD\"\n",
+        &[],
+    );
+    desk.run("request tenant=acme service=llm reserve=4");
+    refuses(
+        &mut desk,
+        "cost remove budget all",
+        "error: all: reservations of the budget are not settled yet\n",
+    );
+    refuses(
+        &mut desk,
+        "cost budget scope=tenant:* name=all amount=\"5 USD\"",
+        "error: all: a budget of that name exists; give it another name\n",
+    );
+}
+
+#[test]
+fn an_invoice_has_one_format() {
+    let mut desk = Desk::new("[[model]]\nservice = \"web\"\nbase_cost = \"1 USD\"\n", &[]);
+    desk.run("request tenant=acme service=web");
+    for format in ["csv", "focus"] {
+        refuses(
+            &mut desk,
+            &format!("cost bill acme format={format} --json"),
+            "error: --json and another format do not go together; expected one of them\n",
+        );
+    }
+    assert_eq!(desk.run("cost bill acme format=json --json"), desk.run("cost bill acme --json"));
+}
+
+#[test]
 fn a_request_generates_no_more_tokens_than_it_has() {
     let mut desk = desk();
     for (arguments, why) in [

@@ -35,6 +35,25 @@ fn a_replay_leaves_the_live_state_alone_and_repeats_exactly() {
 }
 
 #[test]
+fn a_replay_without_limits_says_that_all_was_allowed_only_where_nothing_else_denies() {
+    let log = log();
+    let nothing = "no limits: every request was allowed\n";
+    let quota = "[[quota]]\nscope = \"ip:*\"\nlimit = 100\nwindow = \"daily\"\n";
+    let budget = "[[model]]\nservice = \"*\"\nbase_cost = \"1 USD\"\n\
+                  [[budget]]\nscope = \"tenant:*\"\namount = \"10 USD\"\n";
+    for (config, denied, told) in [
+        ("", 0, nothing),
+        (quota, 700, "\nquotas    denied 700   "),
+        (budget, 990, "\nbudgets   denied 990   "),
+    ] {
+        let output = Desk::new(config, &[("a.log", log.as_bytes())]).run("replay a.log tenant=acme");
+        assert!(output.contains(&format!("   denied {denied}   ")), "{output}");
+        assert!(output.contains(told), "{output}");
+        assert_eq!(output.contains(nothing), denied == 0, "{output}");
+    }
+}
+
+#[test]
 fn ctrl_c_stops_a_replay_and_the_next_one_starts_afresh() {
     let log = log();
     let mut desk = Desk::new(CONFIG, &[("a.log", log.as_bytes())]);

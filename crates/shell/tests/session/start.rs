@@ -102,3 +102,13 @@ fn the_machine_ends_as_it_is_told() {
         "weir 0.1.0 on a test, booted by PVH, 64 MiB of memory, clock 2599.890 MHz\n"
     );
 }
+
+#[test]
+fn each_group_of_commands_explains_itself() {
+    let mut desk = Desk::new("", &[]);
+    for group in ["ratelimit", "quota", "cost"] {
+        let help = desk.run(&format!("help {group}"));
+        assert!(help.starts_with(&format!("usage: {group} SUB-COMMAND")), "{help}");
+        assert_eq!(desk.run(&format!("{group} help")), help);
+    }
+}

@@ -14,6 +14,12 @@ use governance::export::{ExportFormat, ObjectWriter};
 pub(in crate::commands) fn bill(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
     let books = context.books(invocation)?;
     let tenant = invocation.positional(0).unwrap_or_default();
+    let format = invocation.get("format").and_then(ExportFormat::from_word);
+    if invocation.flag("json") && format.is_some_and(|format| format != ExportFormat::Json) {
+        return Err(
+            context.fail(format_args!("--json and another format do not go together; expected one of them"))
+        );
+    }
     let now = context.now_of(books);
     let costs = &mut books.of_mut(context.engine).costs;
     let entry = match invocation.integer("invoice") {
@@ -22,7 +28,6 @@ pub(in crate::commands) fn bill(context: &mut Context<'_>, invocation: &Invocati
         None => costs.calculate_bill(now, tenant),
     };
     let entry = entry.map_err(|error| unknown(context, books, error))?;
-    let format = invocation.get("format").and_then(ExportFormat::from_word);
     let costs = &books.of(context.engine).costs;
     match (format, invocation.flag("json")) {
         (Some(ExportFormat::Json), _) | (None, true) => {
