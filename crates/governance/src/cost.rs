@@ -243,7 +243,7 @@ pub struct CostStats {
     pub events: u64,
     /// Events that had been accepted before.
     pub events_repeated: u64,
-    /// Events that were forgotten within a day of their coming, since others came: if they come again, they are charged
+    /// Events that were forgotten within 35 days of their coming, since others came: if they come again, they are charged
     /// again.
     pub dedupe_horizon: u64,
     /// Corrections that wait for an invoice.

@@ -123,7 +123,7 @@ pub(super) fn status(context: &mut Context<'_>, invocation: &Invocation<'_>) -> 
     if stats.dedupe_horizon > 0 {
         writeln!(
             system,
-            "{warning} {} events were forgotten within a day of their coming",
+            "{warning} {} events were forgotten while they could come again",
             Grouped(stats.dedupe_horizon)
         )?;
     }
