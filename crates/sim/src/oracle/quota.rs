@@ -264,8 +264,8 @@ impl Quotas {
         }
     }
 
-    /// Changes a limit from now on; to what it is already is no change. What was carried into the current periods stays. Alerts that are not reached
-    /// any more can be raised again, and those that are reached now are raised.
+    /// Changes a limit from now on; to what it is already is no change. Of what was
+    /// carried into the current periods stays no more than the share of the new limit. Alerts that are not reached any more can be raised again, and those that are reached now are raised.
     ///
     /// # Panics
     /// If there is no such quota.
@@ -280,6 +280,7 @@ impl Quotas {
         for meeting in self.meetings(place) {
             let quota = self.quotas[place].clone();
             if let Some(record) = self.present(&meeting) {
+                record.carry = record.carry.min(quota.share(limit));
                 let reached = reached(&quota, record);
                 record.alerted.retain(|percent| reached.contains(percent));
             }
@@ -486,13 +487,16 @@ impl Quotas {
             return Cow::Borrowed(record);
         }
         let limit = self.limit_before(quota, period.start_ns);
-        let most = u128::from(limit) * u128::from(quota.rollover_percent) / 100;
+        let most = quota.share(limit);
         let carry = match counter.records.get(&(period.index - 1)) {
             _ if counter.first.is_none_or(|first| period.index <= first) => 0,
             None => most, // the period before was not used at all
             Some(before) => most.min(before.capacity(limit).saturating_sub(before.taken_at_end())),
         };
-        Cow::Owned(Record::new(period, carry))
+        // Nothing was used of the period yet, but its limit may have changed.
+        let since = self.limits[&quota.name].iter().filter(|(from, _)| *from >= period.start_ns);
+        let least = since.map(|(_, limit)| quota.share(*limit)).min();
+        Cow::Owned(Record::new(period, least.map_or(carry, |least| carry.min(least))))
     }
 
     /// The limit that stood until `end_ns`.

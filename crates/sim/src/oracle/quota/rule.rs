@@ -140,6 +140,11 @@ impl Quota {
         }
     }
 
+    /// The most that a period with this limit begins with beside it.
+    pub(super) fn share(&self, limit: u64) -> u128 {
+        u128::from(limit) * u128::from(self.rollover_percent) / 100
+    }
+
     /// The same quota under another name.
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
