@@ -427,6 +427,15 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
         self.take_all(clearance, Taking::Use, &mut |_| {})
     }
 
+    /// As [`QuotaManager::charge`], of a request whose price is negative: it was checked with nothing, and gives so much
+    /// back to the budgets, of what was used in the present period.
+    ///
+    /// # Panics
+    /// As [`QuotaManager::charge`].
+    pub fn charge_credit(&mut self, clearance: QuotaClearance, credit: u64) -> Option<QuotaStanding> {
+        self.take_all_less(clearance, credit)
+    }
+
     /// Reserves of every quota that was found by the check what the request takes, and calls `each` with what is to be
     /// settled later. Quotas in shadow mode have no holds: they are charged.
     ///

@@ -21,6 +21,8 @@ mod tests;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use num_bigint::BigInt;
+
 pub use counter::{Counts, Status};
 pub use rule::{Amounts, Counted, Enforcement, Mode, Quota};
 
@@ -221,7 +223,10 @@ impl Quotas {
             let room = self.meet(&meeting, amounts);
             if room || soft {
                 self.counter_mut(&meeting).counts.exceeded += u64::from(!room);
-                self.take(&meeting, amounts, Taking::Final);
+                // What is only held may still cost something.
+                let cost_nano = amounts.cost_nano.clone().max(BigInt::ZERO);
+                let held = Amounts { cost_nano, ..amounts.clone() };
+                self.take(&meeting, if taking == Taking::Final { amounts } else { &held }, Taking::Final);
             }
         }
         holds
@@ -249,6 +254,9 @@ impl Quotas {
         let record =
             self.counter_mut(&meeting).records.get_mut(&hold.period).expect("the period of the hold");
         let settled = record.settle(number, at, observed.amounts.of(counted));
+        if settled {
+            record.give_back(at, observed.amounts.back(counted));
+        }
         self.tell(&meeting);
         settled
     }
@@ -310,6 +318,7 @@ impl Quotas {
                 && let Some(record) = self.present(&meeting)
             {
                 record.entries.retain(Entry::is_pending);
+                record.credits.clear();
                 record.latencies_ns.clear();
                 record.alerted.clear();
             }
@@ -443,12 +452,14 @@ impl Quotas {
         self.numbered += 1;
         let number = self.numbered;
         let period = quota.period(self.latest_wall_ns).index;
+        let wall_ns = self.latest_wall_ns;
         let record = self.open(meeting);
         let amount = amounts.of(quota.counted);
         let reservation = match (quota.counted.is_observed(), taking) {
             (true, _) => None,
             (false, Taking::Final) => {
                 record.entries.push(Entry { amount, held: None });
+                record.give_back(wall_ns, amounts.back(quota.counted));
                 None
             }
             (false, Taking::Reserved) => {

@@ -351,7 +351,14 @@ fn a_budget_is_a_quota_on_money() {
     assert!(!quotas.check(0, &acme(), &costs(11)).allowed());
     assert!(quotas.check(0, &acme(), &costs(-5)).allowed());
     quotas.charge(0, &acme(), &costs(-5), Taking::Final);
-    assert_eq!(stands(&quotas, 0).1, 990, "what is given back makes no room");
+    assert_eq!(stands(&quotas, 0).1, 985, "what is given back makes room");
+    quotas.charge(0, &acme(), &costs(-2_000), Taking::Final);
+    assert_eq!(stands(&quotas, 0).1, 0, "and no more than was used");
+    let holds = quotas.charge(0, &acme(), &costs(-9), Taking::Reserved);
+    quotas.charge(0, &acme(), &costs(10), Taking::Final);
+    let observed = Observed { amounts: costs(-3), ..Observed::default() };
+    assert!(holds.iter().all(|hold| quotas.settle(0, hold, &observed)));
+    assert_eq!(stands(&quotas, 0), (0, 7, 0, 993));
 }
 
 #[test]
