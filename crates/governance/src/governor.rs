@@ -19,7 +19,7 @@ use crate::scope::HashSecret;
 use crate::tickets::{Ending, Ticket, TicketStats, Tickets};
 use crate::time::{Instant, Nanos, Now, WallTime};
 use core::fmt;
-use stages::{Stages, allowed, verdict_of};
+use stages::{Stages, allowed, as_credit, verdict_of};
 
 /// What was decided, by verdict and by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -290,8 +290,12 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         if let EventOutcome::Accepted(Some(amount)) = outcome {
             let request =
                 Request { tenant: Some(event.tenant), service: Some(event.service), ..Request::default() };
-            let spent = QuotaAmounts::of_cost(amount.as_spent());
-            self.budgets.post(now, &Subject { request: &request, group: None }, &spent);
+            let subject = Subject { request: &request, group: None };
+            self.budgets.post(now, &subject, &QuotaAmounts::of_cost(amount.as_spent()));
+            let credit = as_credit(amount);
+            if credit > 0 {
+                self.budgets.credit(now, &subject, &QuotaAmounts::of_cost(credit));
+            }
         }
         Ok(outcome)
     }

@@ -14,7 +14,7 @@
 //! brought to the present when it is touched, and read as if it had been: nothing has to tick.
 //!
 //! **Rollover.** What is unused of a period is carried to the next one, up to the rollover's share of the limit; after
-//! a period without any use that is all of the share. The period in which a counter begins has no carry. What is
+//! a period without any use that is all of the share. If the limit or the share becomes smaller, so does the carry. The period in which a counter begins has no carry. What is
 //! carried over is used first and is not carried on: a period never has more than the limit and one share. What was
 //! used beyond is forgiven.
 //!
@@ -425,6 +425,15 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
     #[inline]
     pub fn charge(&mut self, clearance: QuotaClearance) -> Option<QuotaStanding> {
         self.take_all(clearance, Taking::Use, &mut |_| {})
+    }
+
+    /// As [`QuotaManager::charge`], of a request whose price is negative: it was checked with nothing, and gives so much
+    /// back to the budgets, of what was used in the present period.
+    ///
+    /// # Panics
+    /// As [`QuotaManager::charge`].
+    pub fn charge_credit(&mut self, clearance: QuotaClearance, credit: u64) -> Option<QuotaStanding> {
+        self.take_all_less(clearance, credit)
     }
 
     /// Reserves of every quota that was found by the check what the request takes, and calls `each` with what is to be

@@ -108,8 +108,17 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
         let limit = self.limits.charge(subject, limits);
         let quota = self.quotas.charge(quotas);
         let price = self.costs.charge(quote);
-        let budget = self.budgets.charge(budgets);
+        let budget = self.charge_budgets(budgets, price);
         allowed(verdict, limit, quota, budget, price)
+    }
+
+    /// Charges the budgets with what the account was charged.
+    #[inline(always)] // not to copy what they have agreed to
+    fn charge_budgets(&mut self, budgets: QuotaClearance, price: Option<NanoUnits>) -> Option<QuotaStanding> {
+        match price.map_or(0, as_credit) {
+            0 => self.budgets.charge(budgets),
+            credit => self.budgets.charge_credit(budgets, credit),
+        }
     }
 
     /// Charges or reserves in every stage, and keeps in a ticket what is to be settled.
@@ -167,8 +176,8 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
             }
             budget
         } else {
-            self.costs.charge(quote);
-            self.budgets.charge(budgets)
+            let price = self.costs.charge(quote);
+            self.charge_budgets(budgets, price)
         };
         Decision { ticket: Some(ticket), ..allowed(verdict, limit, quota, budget, price) }
     }
@@ -210,12 +219,20 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
                 return self.quotas.settle(now, hold, amount) != QuotaSettled::Stale;
             }
             Hold::Budget(hold) => {
-                let amount = posted.map_or(0, NanoUnits::as_spent);
-                return self.budgets.settle(now, hold, amount) != QuotaSettled::Stale;
+                let settled = match posted.map_or(0, as_credit) {
+                    0 => self.budgets.settle(now, hold, posted.map_or(0, NanoUnits::as_spent)),
+                    credit => self.budgets.settle_credit(now, hold, credit),
+                };
+                return settled != QuotaSettled::Stale;
             }
         }
         true
     }
+}
+
+/// What a price gives back: all that was charged before becomes cheaper where a volume price falls.
+pub(super) fn as_credit(price: NanoUnits) -> u64 {
+    NanoUnits(price.0.saturating_neg()).as_spent()
 }
 
 pub(super) fn verdict_of(limits: &Clearance) -> Verdict {

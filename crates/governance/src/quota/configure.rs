@@ -42,7 +42,7 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
     }
 
     /// Changes a quota while it works. What is used and reserved stays so, and so does what was carried over to the
-    /// present period. If its periods change, all of that stands in the period of the new schedule: a change is no
+    /// present period, up to the rollover's share of the limit as it is now. If its periods change, all of that stands in the period of the new schedule: a change is no
     /// refill. Alerts that are not reached any more end, and those that are now are raised.
     ///
     /// # Errors
@@ -207,7 +207,8 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
 impl Counter {
     /// Lets go of what does not go with a changed quota.
     fn adapt(&mut self, spec: &QuotaSpec) {
-        self.carry = self.carry.min(u64::MAX - spec.limit);
+        // A smaller limit has a smaller share to carry over; a larger one brings nothing back.
+        self.carry = self.carry.min(spec.rollover_max());
         self.unlatch(spec);
     }
 }

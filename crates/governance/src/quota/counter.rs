@@ -171,6 +171,11 @@ impl Counter {
         self.requests += 1;
     }
 
+    /// Gives back what was charged too much before; what that was of an earlier period is not given back twice.
+    pub(super) fn credit(&mut self, amount: u64) {
+        self.used = self.used.saturating_sub(amount);
+    }
+
     /// Reserves an amount, and tells how much it was: what is beyond 64 bits is cut off.
     pub(super) fn reserve(&mut self, amount: u64) -> u64 {
         let amount = amount.min(u64::MAX - self.in_use());
@@ -185,17 +190,18 @@ impl Counter {
         self.used = self.used.saturating_add(u64::from(counts));
     }
 
-    /// Turns what was reserved in a turn into what was used in it. It has been rolled.
-    pub(super) fn settle(&mut self, turn: u64, reserved: u64, actual: u64) -> QuotaSettled {
+    /// Turns what was reserved in a turn into what was used in it, less a credit. It has been rolled.
+    pub(super) fn settle(&mut self, turn: u64, reserved: u64, actual: u64, credit: u64) -> QuotaSettled {
         if self.is_charged && turn == self.turn {
             self.reserved = self.reserved.saturating_sub(reserved);
             self.used = self.used.saturating_add(actual).min(u64::MAX - self.reserved);
+            self.credit(credit);
             return QuotaSettled::Present;
         }
         let last_turn = if self.is_charged { self.turn - 1 } else { self.turn };
         match &mut self.past {
             Some(past) if turn == last_turn => {
-                past.used = past.used.saturating_sub(reserved).saturating_add(actual);
+                past.used = past.used.saturating_sub(reserved).saturating_add(actual).saturating_sub(credit);
                 QuotaSettled::Past
             }
             _ => QuotaSettled::Forgotten,

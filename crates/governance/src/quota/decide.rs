@@ -124,6 +124,29 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
     /// Uses amounts of every quota that matches, also where they do not fit: they were used, wherever that was decided.
     /// Quotas in shadow mode and those on outcomes are left out.
     pub fn post(&mut self, now: Now, subject: &Subject<'_>, amounts: &QuotaAmounts) {
+        self.post_each(now, subject, amounts, |manager, now, matched| {
+            manager.take(now, matched, Taking::Use, &mut |_| {});
+        });
+    }
+
+    /// Gives amounts back to every quota that [`QuotaManager::post`] would use them of: what was charged before turned
+    /// out to be too much. No more is given back than was used in the present period, and an alert that was raised in
+    /// it is not raised again.
+    pub fn credit(&mut self, now: Now, subject: &Subject<'_>, amounts: &QuotaAmounts) {
+        self.post_each(now, subject, amounts, |manager, _, matched| {
+            let (_, counter) = manager.owned(matched);
+            counter.credit(matched.amount);
+        });
+    }
+
+    /// Calls `work` with every match that counts what is decided elsewhere, brought to the present.
+    fn post_each(
+        &mut self,
+        now: Now,
+        subject: &Subject<'_>,
+        amounts: &QuotaAmounts,
+        work: impl Fn(&mut Self, WallTime, Match),
+    ) {
         let now = self.monotonic(now).wall;
         self.find_matches(now, &HashedSubject::new(subject, self.secret), amounts, Access::Charge);
         for index in 0..self.matched {
@@ -131,10 +154,24 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
             let (spec, counter) = self.owned(matched);
             if spec.mode == QuotaMode::Enforce && !spec.unit.is_observed() {
                 counter.roll(spec, now);
-                self.take(now, matched, Taking::Use, &mut |_| {});
+                work(self, now, matched);
             }
         }
         self.forget_matches();
+    }
+
+    /// Charges what was checked with an amount of nothing, and gives `credit` back to every quota of money among it.
+    #[cold]
+    pub(super) fn take_all_less(&mut self, clearance: QuotaClearance, credit: u64) -> Option<QuotaStanding> {
+        self.assert_current(&clearance);
+        for index in 0..self.matched {
+            let matched = self.matches[index];
+            let (spec, counter) = self.owned(matched);
+            if spec.unit == QuotaUnit::Cost && !matched.is_skipped {
+                counter.credit(credit);
+            }
+        }
+        self.take_all(clearance, Taking::Use, &mut |_| {})
     }
 
     #[inline]

@@ -55,7 +55,7 @@ impl fmt::Display for QuotaError {
             Self::ParentUnit => "parent: it counts another unit; expected a quota of the same unit",
             Self::ShadowParent => "parent: a quota in shadow mode has no children",
             Self::AboveParent => "limit: the limit of a child is at most that of its parent",
-            Self::InUse => "the quota is the parent of another, or reservations of it are not settled yet",
+            Self::InUse => "it is the parent of another one, or reservations of it are not settled yet",
             Self::UnknownKey => "the quota has no counter for that key",
             Self::NoKeys => "the quota has one counter; leave out the key",
             Self::KeyNeeded => "the quota has a counter for each key; name one with key=NAME",

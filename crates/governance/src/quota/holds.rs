@@ -66,6 +66,16 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
     ///
     /// The hold of an observed unit is given back, and nothing is counted.
     pub fn settle(&mut self, now: Now, hold: &QuotaHold, actual: u64) -> QuotaSettled {
+        self.settle_less(now, hold, actual, 0)
+    }
+
+    /// As [`QuotaManager::settle`], of a request whose price was negative: all that was reserved is given back, and the
+    /// credit of what was used in that period.
+    pub fn settle_credit(&mut self, now: Now, hold: &QuotaHold, credit: u64) -> QuotaSettled {
+        self.settle_less(now, hold, 0, credit)
+    }
+
+    fn settle_less(&mut self, now: Now, hold: &QuotaHold, actual: u64, credit: u64) -> QuotaSettled {
         let now = self.monotonic(now).wall;
         let Some(matched) = self.held(hold) else { return QuotaSettled::Stale };
         let (spec, counter) = self.owned(matched);
@@ -74,7 +84,7 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
         if spec.unit.is_observed() {
             return QuotaSettled::Present;
         }
-        let settled = counter.settle(hold.turn, hold.amount, actual);
+        let settled = counter.settle(hold.turn, hold.amount, actual, credit);
         let raised = counter.raise(spec);
         self.give_notice(now, matched, raised);
         settled

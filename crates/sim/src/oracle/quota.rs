@@ -21,6 +21,8 @@ mod tests;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use num_bigint::BigInt;
+
 pub use counter::{Counts, Status};
 pub use rule::{Amounts, Counted, Enforcement, Mode, Quota};
 
@@ -221,7 +223,10 @@ impl Quotas {
             let room = self.meet(&meeting, amounts);
             if room || soft {
                 self.counter_mut(&meeting).counts.exceeded += u64::from(!room);
-                self.take(&meeting, amounts, Taking::Final);
+                // What is only held may still cost something.
+                let cost_nano = amounts.cost_nano.clone().max(BigInt::ZERO);
+                let held = Amounts { cost_nano, ..amounts.clone() };
+                self.take(&meeting, if taking == Taking::Final { amounts } else { &held }, Taking::Final);
             }
         }
         holds
@@ -249,6 +254,9 @@ impl Quotas {
         let record =
             self.counter_mut(&meeting).records.get_mut(&hold.period).expect("the period of the hold");
         let settled = record.settle(number, at, observed.amounts.of(counted));
+        if settled {
+            record.give_back(at, observed.amounts.back(counted));
+        }
         self.tell(&meeting);
         settled
     }
@@ -264,8 +272,8 @@ impl Quotas {
         }
     }
 
-    /// Changes a limit from now on; to what it is already is no change. What was carried into the current periods stays. Alerts that are not reached
-    /// any more can be raised again, and those that are reached now are raised.
+    /// Changes a limit from now on; to what it is already is no change. Of what was
+    /// carried into the current periods stays no more than the share of the new limit. Alerts that are not reached any more can be raised again, and those that are reached now are raised.
     ///
     /// # Panics
     /// If there is no such quota.
@@ -280,6 +288,7 @@ impl Quotas {
         for meeting in self.meetings(place) {
             let quota = self.quotas[place].clone();
             if let Some(record) = self.present(&meeting) {
+                record.carry = record.carry.min(quota.share(limit));
                 let reached = reached(&quota, record);
                 record.alerted.retain(|percent| reached.contains(percent));
             }
@@ -309,6 +318,7 @@ impl Quotas {
                 && let Some(record) = self.present(&meeting)
             {
                 record.entries.retain(Entry::is_pending);
+                record.credits.clear();
                 record.latencies_ns.clear();
                 record.alerted.clear();
             }
@@ -442,12 +452,14 @@ impl Quotas {
         self.numbered += 1;
         let number = self.numbered;
         let period = quota.period(self.latest_wall_ns).index;
+        let wall_ns = self.latest_wall_ns;
         let record = self.open(meeting);
         let amount = amounts.of(quota.counted);
         let reservation = match (quota.counted.is_observed(), taking) {
             (true, _) => None,
             (false, Taking::Final) => {
                 record.entries.push(Entry { amount, held: None });
+                record.give_back(wall_ns, amounts.back(quota.counted));
                 None
             }
             (false, Taking::Reserved) => {
@@ -486,13 +498,16 @@ impl Quotas {
             return Cow::Borrowed(record);
         }
         let limit = self.limit_before(quota, period.start_ns);
-        let most = u128::from(limit) * u128::from(quota.rollover_percent) / 100;
+        let most = quota.share(limit);
         let carry = match counter.records.get(&(period.index - 1)) {
             _ if counter.first.is_none_or(|first| period.index <= first) => 0,
             None => most, // the period before was not used at all
             Some(before) => most.min(before.capacity(limit).saturating_sub(before.taken_at_end())),
         };
-        Cow::Owned(Record::new(period, carry))
+        // Nothing was used of the period yet, but its limit may have changed.
+        let since = self.limits[&quota.name].iter().filter(|(from, _)| *from >= period.start_ns);
+        let least = since.map(|(_, limit)| quota.share(*limit)).min();
+        Cow::Owned(Record::new(period, least.map_or(carry, |least| carry.min(least))))
     }
 
     /// The limit that stood until `end_ns`.

@@ -128,9 +128,18 @@ impl Model {
         sum
     }
 
-    /// What was carried over to a period: min(share of the limit, unused of the period before), in full after a period
-    /// without a charge, nothing to the first one.
+    /// What was carried over to a period, of which no limit that it had since has left more than its share.
     fn carry_to(&self, period: i64, charged: &[i64]) -> u64 {
+        let limits = self.events.iter().filter_map(|(_, changed_in, event)| match event {
+            Event::Limit(limit) if *changed_in == period => Some(*limit),
+            _ => None,
+        });
+        limits.map(|limit| self.share(limit)).fold(self.carry_at_start(period, charged), u64::min)
+    }
+
+    /// What a period began with: min(share of the limit, unused of the period before), in full after a period without a
+    /// charge, nothing in the first one.
+    fn carry_at_start(&self, period: i64, charged: &[i64]) -> u64 {
         if charged.first().is_none_or(|first| period <= *first) {
             return 0;
         }

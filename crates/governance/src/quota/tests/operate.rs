@@ -57,6 +57,27 @@ fn what_is_due_is_rolled_under_the_old_limit_before_a_change() {
 }
 
 #[test]
+fn a_smaller_limit_or_rollover_leaves_its_share_of_what_was_carried() {
+    let words = "tenant:acme 1000 daily rollover=10";
+    let (mut manager, ids) = with::<64>(&[words]);
+    assert!(admit(&mut manager, at(0), &of("acme", 1)).is_ok());
+    assert!(admit(&mut manager, at(DAY), &of("acme", 6)).is_ok());
+    assert_eq!(usage(&manager, at(DAY), ids[0], None).carry, 100);
+    manager.update(at(DAY), ids[0], &QuotaSpec { rollover_percent: 5, ..spec(words) }).unwrap();
+    assert_eq!(usage(&manager, at(DAY), ids[0], None).carry, 50);
+    manager.update_limit(at(DAY), ids[0], 39).unwrap();
+    assert_eq!(usage(&manager, at(DAY), ids[0], None).carry, 1, "rounded down");
+    manager.update_limit(at(DAY), ids[0], 8).unwrap();
+    let status = usage(&manager, at(DAY), ids[0], None);
+    assert_eq!((status.used, status.carry, status.capacity, status.alert), (6, 0, 8, None));
+    manager.update_limit(at(DAY), ids[0], 7).unwrap();
+    assert_eq!(usage(&manager, at(DAY), ids[0], None).alert, Some(80), "by what is left of the carry");
+    assert!(admit(&mut manager, at(DAY), &of("acme", 2)).is_err());
+    manager.update_limit(at(DAY), ids[0], 1000).unwrap();
+    assert_eq!(usage(&manager, at(DAY), ids[0], None).capacity, 1000, "a larger one brings nothing back");
+}
+
+#[test]
 fn what_cannot_be_changed_is_named_and_stays() {
     let (mut manager, ids) = with::<64>(&["user:* 5 daily", "tenant:acme 5 daily"]);
     for other in [

@@ -65,6 +65,8 @@ pub(super) struct Record {
     pub(super) period: Period,
     pub(super) carry: u128,
     pub(super) entries: Vec<Entry>,
+    /// What was given back of all that, and when.
+    pub(super) credits: Vec<(u64, u128)>,
     pub(super) latencies_ns: Vec<u64>,
     pub(super) alerted: BTreeSet<u64>,
 }
@@ -94,8 +96,8 @@ impl Entry {
 
 impl Record {
     pub(super) fn new(period: Period, carry: u128) -> Self {
-        let (entries, latencies_ns) = (Vec::new(), Vec::new());
-        Self { period, carry, entries, latencies_ns, alerted: BTreeSet::new() }
+        let (entries, credits, latencies_ns) = (Vec::new(), Vec::new(), Vec::new());
+        Self { period, carry, entries, credits, latencies_ns, alerted: BTreeSet::new() }
     }
 
     pub(super) fn capacity(&self, limit: u64) -> u128 {
@@ -109,7 +111,13 @@ impl Record {
             Some(Held { settled: Some((_, actual)), .. }) => *actual,
             Some(Held { settled: None, .. }) => 0,
         };
-        self.entries.iter().map(used).sum()
+        let back: u128 = self.credits.iter().map(|(_, amount)| amount).sum();
+        self.entries.iter().map(used).sum::<u128>() - back
+    }
+
+    /// Gives back an amount of what is used, if that is as much.
+    pub(super) fn give_back(&mut self, at: u64, amount: u128) {
+        self.credits.push((at, amount.min(self.used())));
     }
 
     /// What is reserved and not yet settled.
@@ -123,7 +131,8 @@ impl Record {
             Some(Held { settled: Some((at, actual)), .. }) if *at < self.period.end_ns => *actual,
             _ => entry.amount,
         };
-        self.entries.iter().map(taken).sum()
+        let back = self.credits.iter().filter(|(at, _)| *at < self.period.end_ns);
+        self.entries.iter().map(taken).sum::<u128>() - back.map(|(_, amount)| amount).sum::<u128>()
     }
 
     /// Settles a reservation. Answers whether it was still to be settled.

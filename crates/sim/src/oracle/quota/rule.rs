@@ -88,7 +88,7 @@ impl Amounts {
     }
 
     /// The amount in what a quota counts; nothing of what is only known afterwards. Money that is given back
-    /// is no amount.
+    /// is no amount, but [`Amounts::back`].
     ///
     /// # Panics
     /// If the cost is 2^128 nano-units or more.
@@ -105,6 +105,16 @@ impl Amounts {
                 cost.to_u128().expect("less money than 128 bits can say")
             }
         }
+    }
+
+    /// What is given back in what a quota counts: money, where the price of earlier requests has fallen.
+    ///
+    /// # Panics
+    /// If it is 2^128 nano-units or more.
+    #[must_use]
+    pub fn back(&self, counted: Counted) -> u128 {
+        let given = Self { cost_nano: -&self.cost_nano, ..Self::default() };
+        if counted == Counted::Cost { given.of(counted) } else { 0 }
     }
 }
 
@@ -138,6 +148,11 @@ impl Quota {
             mode: Mode::Enforce,
             parent: None,
         }
+    }
+
+    /// The most that a period with this limit begins with beside it.
+    pub(super) fn share(&self, limit: u64) -> u128 {
+        u128::from(limit) * u128::from(self.rollover_percent) / 100
     }
 
     /// The same quota under another name.

@@ -149,7 +149,7 @@ fn what_is_reserved_counts_as_used_when_its_period_ends() {
 }
 
 #[test]
-fn a_change_of_the_limit_keeps_what_is_used_and_what_was_carried() {
+fn a_change_of_the_limit_keeps_what_is_used_and_its_share_of_what_was_carried() {
     let mut quotas = Quotas::new(vec![monthly(100)]);
     let (march, april, may) = (midnight(2026, 3, 10), midnight(2026, 4, 1), midnight(2026, 5, 1));
     assert!(take(&mut quotas, march, &acme(), 50));
@@ -158,7 +158,7 @@ fn a_change_of_the_limit_keeps_what_is_used_and_what_was_carried() {
     assert!(take(&mut quotas, april + 1, &acme(), 980));
     assert_eq!(stands(&quotas, may), (30, 0, 0, 1030), "1010 - 980");
     quotas.set_limit(april + 2, "tenant:*", 10);
-    assert_eq!(stands(&quotas, april + 2), (10, 980, 0, 0));
+    assert_eq!(stands(&quotas, april + 2), (1, 980, 0, 0), "a tenth of the new one");
     assert_eq!(stands(&quotas, may), (0, 0, 0, 10));
 }
 
@@ -351,7 +351,14 @@ fn a_budget_is_a_quota_on_money() {
     assert!(!quotas.check(0, &acme(), &costs(11)).allowed());
     assert!(quotas.check(0, &acme(), &costs(-5)).allowed());
     quotas.charge(0, &acme(), &costs(-5), Taking::Final);
-    assert_eq!(stands(&quotas, 0).1, 990, "what is given back makes no room");
+    assert_eq!(stands(&quotas, 0).1, 985, "what is given back makes room");
+    quotas.charge(0, &acme(), &costs(-2_000), Taking::Final);
+    assert_eq!(stands(&quotas, 0).1, 0, "and no more than was used");
+    let holds = quotas.charge(0, &acme(), &costs(-9), Taking::Reserved);
+    quotas.charge(0, &acme(), &costs(10), Taking::Final);
+    let observed = Observed { amounts: costs(-3), ..Observed::default() };
+    assert!(holds.iter().all(|hold| quotas.settle(0, hold, &observed)));
+    assert_eq!(stands(&quotas, 0), (0, 7, 0, 993));
 }
 
 #[test]
