@@ -235,14 +235,20 @@ impl Model {
             return Vec::new();
         }
         self.spec.limit = limit;
+        // What is left of the carry counts for the alerts that end, too.
+        self.events.push((now, self.spec.schedule.period_at(now).index, Event::Limit(limit)));
         let reached = self.reached(now);
         self.raised.1.retain(|percent| reached.contains(percent));
-        self.push(now, Event::Limit(limit))
+        self.raise(now)
     }
 
     fn push(&mut self, now: WallTime, event: Event) -> Vec<u8> {
+        self.events.push((now, self.spec.schedule.period_at(now).index, event));
+        self.raise(now)
+    }
+
+    fn raise(&mut self, now: WallTime) -> Vec<u8> {
         let present = self.spec.schedule.period_at(now).index;
-        self.events.push((now, present, event));
         if self.raised.0 != present {
             self.raised = (present, Vec::new());
         }
