@@ -133,12 +133,14 @@ fn what_is_unknown_is_told_with_what_there_is() {
     assert_eq!(
         errors,
         [
-            "line 1, column 1: unknown key 'x'; expected a table: one of [identity], [routes], [[limit]], [[tenant]], [[quota]], [[model]], [[budget]] and [[billing]]",
+            "line 1, column 1: unknown key 'x'; expected a table: one of [identity], [routes], [[limit]], \
+             [[tenant]], [[quota]], [[model]], [[budget]] and [[billing]]",
             "line 3, column 1: unknown key 'name'; expected actor_headers, session_header or trusted_hops",
-            "line 4, column 1: unknown table 'limits'; expected one of [identity], [routes], [[limit]], [[tenant]], [[quota]], [[model]], [[budget]] and [[billing]]",
+            "line 4, column 1: unknown table 'limits'; expected one of [identity], [routes], [[limit]], \
+             [[tenant]], [[quota]], [[model]], [[budget]] and [[billing]]",
             "line 5, column 1: expected [routes], which is there once",
             "line 7, column 1: unknown key 'burst'; expected one of scope, name, algorithm, capacity, rate, limit, \
-             window, unit, align, enabled and mode",
+             window, lease, unit, align, enabled and mode",
             "line 8, column 9: scope: expected a single value, found an array",
         ]
     );
