@@ -5,6 +5,7 @@
 
 use super::keys::Key;
 use crate::words::MAX_LINE_BYTES;
+use unicode_width::UnicodeWidthChar;
 
 /// A line of at most [`MAX_LINE_BYTES`] bytes of UTF-8.
 #[derive(Clone, Debug)]
@@ -175,16 +176,9 @@ pub(super) fn cluster_after(text: &str, at: usize) -> usize {
     characters.find(|(_, c)| !is_combining(*c)).map_or(text.len(), |(index, _)| at + index)
 }
 
-/// Whether `c` is drawn on the character before it. These are the marks in common use; one that is missing
-/// here counts as a character of its own, which costs its looks and nothing else.
-pub(super) fn is_combining(c: char) -> bool {
-    matches!(c,
-        '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{591}'..='\u{5bd}' | '\u{610}'..='\u{61a}'
-        | '\u{64b}'..='\u{65f}' | '\u{93c}' | '\u{941}'..='\u{948}' | '\u{94d}' | '\u{e31}'
-        | '\u{e34}'..='\u{e3a}' | '\u{e47}'..='\u{e4e}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'
-        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}'
-        | '\u{20d0}'..='\u{20ff}' | '\u{fe00}'..='\u{fe0f}' | '\u{fe20}'..='\u{fe2f}'
-        | '\u{1f3fb}'..='\u{1f3ff}' | '\u{e0100}'..='\u{e01ef}')
+/// Whether `c` is drawn on the character before it.
+fn is_combining(c: char) -> bool {
+    c.width() == Some(0)
 }
 
 #[cfg(test)]

@@ -6,8 +6,9 @@
 //! character of which only a half is inside shows as a blank.
 
 use super::PROMPT;
-use super::line::{LineBuffer, cluster_after, is_combining};
+use super::line::{LineBuffer, cluster_after};
 use crate::term::Term;
+use unicode_width::UnicodeWidthChar;
 
 /// The columns of the terminal. A serial line does not tell how many there are; no terminal in use has
 /// fewer than these.
@@ -104,29 +105,7 @@ impl Window {
 
 /// The columns that `text` takes.
 fn columns(text: &str) -> usize {
-    text.chars()
-        .map(|c| match c {
-            c if is_combining(c) => 0,
-            c if is_wide(c) => 2,
-            _ => 1,
-        })
-        .sum()
-}
-
-/// Whether `c` takes two columns: the wide and fullwidth characters of Unicode's `EastAsianWidth.txt`, by
-/// block. A character that is missing here can push the row past its end, which costs its looks and nothing
-/// else.
-fn is_wide(c: char) -> bool {
-    matches!(c,
-        '\u{1100}'..='\u{115f}' | '\u{231a}'..='\u{231b}' | '\u{23e9}'..='\u{23ec}' | '\u{2614}'..='\u{2615}'
-        | '\u{2648}'..='\u{2653}' | '\u{26a1}' | '\u{2705}' | '\u{274c}' | '\u{2753}'..='\u{2755}'
-        | '\u{2795}'..='\u{2797}' | '\u{2b1b}'..='\u{2b1c}' | '\u{2b50}' | '\u{2e80}'..='\u{303e}'
-        | '\u{3041}'..='\u{a4cf}' | '\u{a960}'..='\u{a97c}' | '\u{ac00}'..='\u{d7a3}'
-        | '\u{f900}'..='\u{faff}' | '\u{fe30}'..='\u{fe6f}' | '\u{ff01}'..='\u{ff60}'
-        | '\u{ffe0}'..='\u{ffe6}' | '\u{16fe0}'..='\u{18cff}' | '\u{1b000}'..='\u{1b2ff}'
-        | '\u{1f18e}' | '\u{1f191}'..='\u{1f19a}' | '\u{1f200}'..='\u{1f320}' | '\u{1f32d}'..='\u{1f64f}'
-        | '\u{1f680}'..='\u{1f6ff}' | '\u{1f7e0}'..='\u{1f7eb}' | '\u{1f900}'..='\u{1faff}'
-        | '\u{20000}'..='\u{3fffd}')
+    text.chars().filter_map(UnicodeWidthChar::width).sum()
 }
 
 #[cfg(test)]

@@ -375,9 +375,9 @@ impl Model {
 
     fn apply(&mut self, op: Op) {
         match op {
-            Op::Type('\u{301}') => {
+            Op::Type(c) if width(c) == 0 => {
                 if let Some(letter) = self.letters[..self.cursor].last_mut() {
-                    letter.push('\u{301}');
+                    letter.push(c);
                 }
             }
             Op::Type(c) => {
@@ -452,7 +452,7 @@ fn letters(line: &str) -> Vec<String> {
 fn any_op() -> impl Strategy<Value = Op> {
     prop_oneof![
         6 => prop::sample::select(vec!['a', 'b', ' ', ' ', 'c', '=', '"']).prop_map(Op::Type),
-        2 => prop::sample::select(vec!['é', '漢', '🦀', '\u{301}']).prop_map(Op::Type),
+        2 => prop::sample::select(vec!['é', '漢', 'ぁ', '🦀', '\u{301}', '\u{591}']).prop_map(Op::Type),
         8 => prop::sample::select(vec![
             Op::Left, Op::Left, Op::Right, Op::WordLeft, Op::WordRight, Op::Home, Op::End, Op::Backspace, Op::Backspace,
             Op::Delete, Op::KillToStart, Op::KillToEnd, Op::KillWord, Op::Up, Op::Down,

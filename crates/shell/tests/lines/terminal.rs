@@ -1,6 +1,7 @@
 //! A terminal that tests can look at.
 
 use std::fmt;
+use unicode_width::UnicodeWidthChar;
 
 /// One screen cell: what is drawn in it, or the right half of the wide character before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,11 +28,7 @@ pub(crate) struct Terminal {
 
 /// The columns that a character takes.
 pub(crate) fn width(c: char) -> usize {
-    match c {
-        '\u{300}'..='\u{36f}' => 0,
-        '漢' | '🦀' => 2,
-        _ => 1,
-    }
+    c.width().unwrap_or(0)
 }
 
 /// The cells that `text` fills on an empty row, without blanks at the end, and the column after it.
