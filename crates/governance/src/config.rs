@@ -274,7 +274,7 @@ impl Config {
         self.schedules.as_slice()
     }
 
-    /// The currency of all prices and budgets; none if there are none.
+    /// The currency of all prices, budgets and alerts; none if there are none.
     #[must_use]
     pub const fn currency(&self) -> Currency {
         self.currency
@@ -323,10 +323,13 @@ impl Config {
     /// Adds a tenant.
     ///
     /// # Errors
-    /// [`CostError::Duplicate`] or [`CostError::TenantsFull`].
+    /// [`CostError::Duplicate`], [`CostError::Currency`] or [`CostError::TenantsFull`].
     pub fn add_tenant(&mut self, tenant: &TenantSpec) -> Result<(), CostError> {
         if self.tenants().iter().any(|other| other.name == tenant.name) {
             return Err(CostError::Duplicate { name: tenant.name });
+        }
+        if !tenant.alert.currency.is_none() {
+            self.take_currency(tenant.alert.currency)?;
         }
         self.tenants.push(*tenant).ok_or(CostError::TenantsFull { capacity: DECLARED_TENANTS_MAX })
     }

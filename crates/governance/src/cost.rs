@@ -97,8 +97,7 @@ struct Tenant {
     /// When its account was opened.
     first: WallTime,
     days: Days,
-    /// The cost of a period that is worth an alert; 0 if none is.
-    alert: NanoUnits,
+    /// Whether the alert of the open period was told.
     is_alerted: bool,
     /// Its invoices so far.
     invoices: u32,
@@ -366,7 +365,6 @@ impl Tenant {
         late_count: 0,
         first: WallTime(0),
         days: Days::EMPTY,
-        alert: NanoUnits::ZERO,
         is_alerted: false,
         invoices: 0,
         holds: 0,

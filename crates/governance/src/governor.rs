@@ -193,7 +193,6 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         self.costs
             .configure(now, config.currency(), config.models(), config.tenants(), config.schedules())
             .map_err(ConfigureError::Costs)?;
-        self.costs.release_currency();
         if !config.budgets().is_empty() {
             self.costs.adopt_currency(config.currency()).map_err(ConfigureError::Costs)?;
         }

@@ -192,6 +192,11 @@ pub struct Money {
     pub currency: Currency,
 }
 
+impl Money {
+    /// Nothing, in no currency.
+    pub(crate) const ZERO: Self = Self { amount: NanoUnits::ZERO, currency: Currency::NONE };
+}
+
 /// Why a text is not an amount of money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MoneyError {

@@ -99,6 +99,28 @@ fn tenants_that_are_not_declared_any_more_make_room() {
 }
 
 #[test]
+fn an_alert_that_was_set_is_part_of_the_configuration() {
+    let model = "[[model]]\nservice = \"web\"\nbase_cost = \"1 USD\"\n";
+    let mut governor = governor(model);
+    governor.admit(at(1), &request("acme", "web"));
+    governor.costs.set_cost_alert(at(2), "acme", "1.5 USD".parse().unwrap()).unwrap();
+    governor.admit(at(3), &request("acme", "web"));
+    assert_eq!(governor.costs.notices().next(), 1);
+    let mut text = String::new();
+    governor.write_config(&mut text).unwrap();
+    assert!(text.contains("name = \"acme\"\nalert = \"1.50 USD\"\n"), "{text}");
+    // The same configuration does not tell the same alert again; one without it asks for none.
+    configure(&mut governor, at(4), &text).unwrap();
+    governor.admit(at(5), &request("acme", "web"));
+    assert_eq!((governor.costs.notices().next(), governor.costs.get_cost_alerts().count()), (1, 1));
+    configure(&mut governor, at(6), model).unwrap();
+    assert_eq!(governor.costs.get_cost_alerts().count(), 0);
+    let other = format!("{model}[[tenant]]\nname = \"acme\"\nalert = \"1 EUR\"\n");
+    let (mut config, mut reader) = (Box::new(Config::new()), Box::new(ConfigReader::new()));
+    assert_eq!(reader.read(other.as_bytes(), &mut config, &mut |_, _| {}), 1);
+}
+
+#[test]
 fn a_full_table_of_tenants_does_not_stop_a_configuration() {
     let model = "[[model]]\nservice = \"gpu\"\nbase_cost = \"1 USD\"\n";
     let mut governor = governor(model);

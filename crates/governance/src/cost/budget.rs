@@ -1,6 +1,6 @@
 //! Budgets: quotas on what requests cost, in the words of money.
 
-use super::tenant::{anchor, schedule};
+use super::tenant::{anchor, money, schedule};
 use crate::field::{FieldValue, Problem, Quoted, SpecError, name, text, word};
 use crate::money::{Currency, Money, NanoUnits};
 use crate::quota::{EnforcementMode, QuotaMode, QuotaName, QuotaSpec, QuotaUnit};
@@ -143,19 +143,12 @@ impl BudgetDraft {
 
 /// An amount of money that fits in 64 bits of nano-units, from one of them.
 fn amount(value: FieldValue<'_>) -> Result<(u64, Currency), Problem> {
-    let money = text(value, "a string such as \"100 USD\"")?;
-    let Money { amount, currency } =
-        money.parse().map_err(|error: crate::money::MoneyError| Problem::Expected(error.expected()))?;
-    match amount.0 {
-        0 => Err(Problem::Expected("an amount above 0")),
-        ..0 => Err(Problem::Expected("an amount that is not negative")),
-        amount => {
-            let amount = u64::try_from(amount);
-            amount
-                .map(|amount| (amount, currency))
-                .map_err(|_| Problem::Expected("at most 18000000000 units"))
-        }
+    let Money { amount, currency } = money(value)?;
+    if amount == NanoUnits::ZERO {
+        return Err(Problem::Expected("an amount above 0"));
     }
+    let amount = u64::try_from(amount.0).map_err(|_| Problem::Expected("at most 18000000000 units"))?;
+    Ok((amount, currency))
 }
 
 #[cfg(test)]

@@ -277,9 +277,9 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         tenant.days.add(now, amount);
         tenant.cost += amount;
         tenant.total += amount;
-        if tenant.alert.0 != 0 && !tenant.is_alerted && tenant.cost >= tenant.alert {
+        if tenant.spec.alert.amount.0 != 0 && !tenant.is_alerted && tenant.cost >= tenant.spec.alert.amount {
             tenant.is_alerted = true;
-            let (name, cost, alert) = (tenant.spec.name, tenant.cost, tenant.alert);
+            let (name, cost, alert) = (tenant.spec.name, tenant.cost, tenant.spec.alert.amount);
             self.notices.push(CostNotice { tenant: name, cost, alert, at: now });
         }
     }

@@ -72,15 +72,10 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         Ok(())
     }
 
-    /// Lets go of a currency that was adopted: nothing that is left is in it but what is in the books.
-    pub(crate) const fn release_currency(&mut self) {
-        self.is_currency_adopted = false;
-    }
-
     /// Declares a tenant, or changes what is declared. One that is not declared gets an account with its first request.
     ///
     /// # Errors
-    /// [`CostError::TenantsFull`].
+    /// [`CostError::TenantsFull`], or [`CostError::Currency`] if its alert is in another currency.
     pub fn declare_tenant(&mut self, now: Now, spec: &TenantSpec) -> Result<(), CostError> {
         let now = self.monotonic(now);
         let name = spec.name.as_str();
@@ -88,8 +83,10 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         if self.find_tenant(name, hash).is_none() && self.tenants.len() + 1 >= TENANTS {
             return Err(CostError::TenantsFull { capacity: TENANTS - 1 });
         }
+        self.adopt_currency(spec.alert.currency)?;
         let place = self.adopt_tenant(now, name, hash);
         if let Some(tenant) = self.tenants.get_mut(place) {
+            tenant.is_alerted &= tenant.spec.alert == spec.alert;
             (tenant.spec, tenant.is_declared) = (*spec, true);
         }
         Ok(())
@@ -156,6 +153,8 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         schedules: &[BillingSchedule],
     ) -> Result<(), CostError> {
         self.check_configuration(currency, models, tenants, schedules)?;
+        // What has held on to a currency is to be declared anew.
+        self.is_currency_adopted = false;
         if !currency.is_none() {
             self.currency = currency;
         }
@@ -166,7 +165,6 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         for index in 0..TENANTS {
             if let Some(tenant) = self.tenants.place(index).and_then(|place| self.tenants.get_mut(place)) {
                 tenant.is_declared = false;
-                tenant.spec = TenantSpec { name: tenant.spec.name, ..TenantSpec::EMPTY };
             }
         }
         for tenant in tenants {
@@ -178,7 +176,14 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         }
         for index in 0..TENANTS {
             let Some(place) = self.tenants.place(index) else { continue };
-            if !self.is_used(place) && self.tenants.get(place).is_some_and(|tenant| !tenant.is_declared) {
+            let is_used = self.is_used(place);
+            let Some(tenant) = self.tenants.get_mut(place).filter(|tenant| !tenant.is_declared) else {
+                continue;
+            };
+            if is_used {
+                tenant.spec = TenantSpec { name: tenant.spec.name, ..TenantSpec::EMPTY };
+                tenant.is_alerted = false;
+            } else {
                 self.tenants.remove(place);
             }
         }

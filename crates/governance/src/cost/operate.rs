@@ -2,7 +2,7 @@
 
 use super::charge::name_of;
 use super::{CostCollector, CostError, CostHold, Estimate};
-use crate::money::NanoUnits;
+use crate::money::{Money, NanoUnits};
 use crate::request::{Request, Usage};
 use crate::scope::NameRef;
 use crate::time::Now;
@@ -86,20 +86,22 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         Ok(self.charge_held(quote))
     }
 
-    /// Asks to be told when a tenant's cost of a period reaches an amount; 0 takes that back.
+    /// Asks to be told when a tenant's cost of a period reaches an amount; 0 takes that back. The tenant is declared from
+    /// now on.
     ///
     /// # Errors
-    /// [`CostError::UnknownTenant`] or [`CostError::Negative`].
-    pub fn set_cost_alert(&mut self, now: Now, tenant: &str, amount: NanoUnits) -> Result<(), CostError> {
+    /// [`CostError::UnknownTenant`], [`CostError::Negative`] or [`CostError::Currency`].
+    pub fn set_cost_alert(&mut self, now: Now, tenant: &str, alert: Money) -> Result<(), CostError> {
         let now = self.monotonic(now);
         let place = self.tenant(tenant)?;
-        if amount.0 < 0 {
+        if alert.amount < NanoUnits::ZERO {
             return Err(CostError::Negative);
         }
+        self.adopt_currency(alert.currency)?;
         self.roll(place, now);
         let unknown = CostError::UnknownTenant { tenant: name_of(tenant) };
         let tenant = self.tenants.get_mut(place).ok_or(unknown)?;
-        (tenant.alert, tenant.is_alerted) = (amount, false);
+        (tenant.spec.alert, tenant.is_alerted, tenant.is_declared) = (alert, false, true);
         Ok(())
     }
 }

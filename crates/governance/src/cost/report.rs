@@ -235,7 +235,7 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         alerted.map(|(_, tenant)| CostAlert {
             tenant: tenant.spec.name,
             cost: tenant.cost,
-            alert: tenant.alert,
+            alert: tenant.spec.alert.amount,
         })
     }
 

@@ -1,6 +1,7 @@
 //! Who is billed, and how often.
 
 use crate::field::{FieldValue, Problem, Quoted, SpecError, name, text};
+use crate::money::{Money, MoneyError, NanoUnits};
 use crate::scope::Name;
 use crate::text::Text;
 use crate::time::{Schedule, WallTime, parse_time_or_date};
@@ -20,6 +21,8 @@ pub struct TenantSpec {
     pub tier: TierName,
     /// Whom the account belongs to; empty if to itself.
     pub organisation: Name,
+    /// The cost of a billing period that is worth an alert; 0 if none is.
+    pub alert: Money,
 }
 
 /// How often a tenant is billed.
@@ -32,7 +35,8 @@ pub struct BillingSchedule {
 }
 
 impl TenantSpec {
-    pub(crate) const EMPTY: Self = Self { name: Text::EMPTY, tier: Text::EMPTY, organisation: Text::EMPTY };
+    pub(crate) const EMPTY: Self =
+        Self { name: Text::EMPTY, tier: Text::EMPTY, organisation: Text::EMPTY, alert: Money::ZERO };
 }
 
 impl BillingSchedule {
@@ -49,6 +53,9 @@ impl fmt::Display for TenantSpec {
         }
         if !self.organisation.is_empty() {
             writeln!(f, "organisation = {}", Quoted(self.organisation.as_str()))?;
+        }
+        if self.alert.amount != NanoUnits::ZERO {
+            writeln!(f, "alert = \"{}\"", self.alert)?;
         }
         Ok(())
     }
@@ -67,7 +74,7 @@ impl fmt::Display for BillingSchedule {
 }
 
 /// The fields of a tenant, as users write them.
-pub const TENANT_FIELDS: [&str; 3] = ["name", "tier", "organisation"];
+pub const TENANT_FIELDS: [&str; 4] = ["name", "tier", "organisation", "alert"];
 /// The fields of a billing schedule, as users write them.
 pub const BILLING_FIELDS: [&str; 3] = ["tenant", "cycle", "anchor"];
 
@@ -88,6 +95,7 @@ impl TenantDraft {
             "name" => self.tenant.name = name(value).map_err(refuse)?,
             "tier" => self.tenant.tier = name(value).map_err(refuse)?,
             "organisation" => self.tenant.organisation = name(value).map_err(refuse)?,
+            "alert" => self.tenant.alert = money(value).map_err(refuse)?,
             _ => return Err(SpecError { field: "tenant", problem: Problem::Unknown(&TENANT_FIELDS) }),
         }
         Ok(())
@@ -157,6 +165,17 @@ pub(super) fn schedule(value: FieldValue<'_>) -> Result<Schedule, Problem> {
         .map_err(|_| Problem::Expected("hourly, daily, monthly or a length of time such as 60s"))
 }
 
+/// An amount of money that is not negative.
+pub(super) fn money(value: FieldValue<'_>) -> Result<Money, Problem> {
+    let money: Money = text(value, "a string such as \"100 USD\"")?
+        .parse()
+        .map_err(|error: MoneyError| Problem::Expected(error.expected()))?;
+    if money.amount < NanoUnits::ZERO {
+        return Err(Problem::Expected("an amount that is not negative"));
+    }
+    Ok(money)
+}
+
 /// A date or a point of time.
 pub(super) fn anchor(value: FieldValue<'_>) -> Result<WallTime, Problem> {
     let written = text(value, "a string such as \"2026-01-31\"")?;
@@ -178,12 +197,14 @@ mod tests {
     fn tenants_and_schedules_print_what_reads_back_to_them() {
         let mut draft = TenantDraft::default();
         assert_eq!(draft.finish().unwrap_err().to_string(), "name: missing");
-        for (field, value) in [("name", "acme"), ("tier", "gold"), ("organisation", "megacorp")] {
+        for (field, value) in
+            [("name", "acme"), ("tier", "gold"), ("organisation", "megacorp"), ("alert", "5 USD")]
+        {
             draft.set(field, FieldValue::Text(value)).unwrap();
         }
         assert_eq!(
             draft.finish().unwrap().to_string(),
-            "[[tenant]]\nname = \"acme\"\ntier = \"gold\"\norganisation = \"megacorp\"\n"
+            "[[tenant]]\nname = \"acme\"\ntier = \"gold\"\norganisation = \"megacorp\"\nalert = \"5.00 USD\"\n"
         );
         let mut draft = BillingDraft::default();
         assert_eq!(draft.finish().unwrap().to_string(), "[[billing]]\ntenant = \"*\"\ncycle = \"monthly\"\n");
@@ -194,6 +215,7 @@ mod tests {
             draft.finish().unwrap().to_string(),
             "[[billing]]\ntenant = \"acme\"\ncycle = \"daily\"\nanchor = \"2026-01-31T00:00:00Z\"\n"
         );
+        assert!(TenantDraft::default().set("alert", FieldValue::Text("-1 USD")).is_err());
         assert!(draft.set("anchor", FieldValue::Text("2026-02-30")).is_err());
         assert!(draft.set("cycle", FieldValue::Text("0s")).is_err());
         assert!(draft.set("colour", FieldValue::Text("red")).is_err());

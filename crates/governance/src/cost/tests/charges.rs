@@ -2,9 +2,9 @@
 
 use super::support::{at, costs, operation, requests};
 use crate::cost::{BillingSchedule, CostError, EventOutcome, NOBODY, OVERFLOW, TenantSpec, UsageEvent};
-use crate::money::{Currency, NanoUnits};
+use crate::money::{Currency, Money, NanoUnits};
 use crate::request::Usage;
-use crate::scope::{Name, NameRef};
+use crate::scope::NameRef;
 use crate::text::Text;
 use crate::time::Schedule;
 
@@ -43,7 +43,7 @@ fn prices_are_multiplied_by_the_tier_and_the_method() {
         ("multipliers", "tier:gold 0.5; method:post 3"),
     ]]);
     let gold =
-        TenantSpec { name: Text::excerpt("acme"), tier: Text::excerpt("gold"), organisation: Name::EMPTY };
+        TenantSpec { name: Text::excerpt("acme"), tier: Text::excerpt("gold"), ..TenantSpec::default() };
     costs.declare_tenant(at("01-01"), &gold).unwrap();
     let mut post = operation("acme", "anything", requests(1));
     post.method = NameRef::new("POST").ok();
@@ -156,8 +156,12 @@ fn an_alert_is_told_once_a_period() {
         costs.attribute_cost(at(day), &operation("acme", "web", requests(1))).unwrap();
     };
     charge(&mut costs, "01-01");
-    assert_eq!(costs.set_cost_alert(at("01-01"), "acme", NanoUnits(-1)), Err(CostError::Negative));
-    costs.set_cost_alert(at("01-01"), "acme", NanoUnits(40_000_000)).unwrap();
+    let currency = costs.currency();
+    let usd = |nanos| Money { amount: NanoUnits(nanos), currency };
+    assert_eq!(costs.set_cost_alert(at("01-01"), "acme", usd(-1)), Err(CostError::Negative));
+    costs.set_cost_alert(at("01-01"), "acme", usd(40_000_000)).unwrap();
+    let euros = Money { amount: NanoUnits(1), currency: Currency::from_code("EUR").unwrap() };
+    assert!(matches!(costs.set_cost_alert(at("01-01"), "acme", euros), Err(CostError::Currency { .. })));
     (0..4).for_each(|_| charge(&mut costs, "01-02"));
     assert_eq!((costs.notices().next(), costs.get_cost_alerts().count()), (1, 1));
     charge(&mut costs, "02-01");

@@ -139,6 +139,7 @@ pub(super) const COST: &[SubcommandSpec] = &[
             required(key("name", ValueKind::TenantName, "its name")),
             key("tier", ValueKind::Text, "the tier that multipliers go by"),
             key("organisation", ValueKind::Text, "whom the account belongs to"),
+            key("alert", ValueKind::Text, "as with cost alert, which is kept otherwise"),
         ],
         examples: &["cost tenant name=acme tier=gold organisation=megacorp"],
     },

@@ -49,7 +49,14 @@ pub(in crate::commands) fn model(context: &mut Context<'_>, invocation: &Invocat
 pub(in crate::commands) fn tenant(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
     let mut draft = TenantDraft::default();
     fill(context, invocation, |field, value| draft.set(field, value))?;
-    let tenant = draft.finish().map_err(refused(context))?;
+    let mut tenant = draft.finish().map_err(refused(context))?;
+    let costs = &context.engine.live.costs;
+    if invocation.get("alert").is_none()
+        && let Some(declared) = costs.declared_tenants().find(|declared| declared.name == tenant.name)
+    {
+        // Nobody loses an alert by changing a tier.
+        tenant.alert = declared.alert;
+    }
     let now = context.system.now();
     context.engine.live.costs.declare_tenant(now, &tenant).map_err(refused(context))?;
     let tier = if tenant.tier.is_empty() { "none" } else { tenant.tier.as_str() };
@@ -97,7 +104,7 @@ pub(in crate::commands) fn alert(context: &mut Context<'_>, invocation: &Invocat
     let tenant = invocation.positional(0).unwrap_or_default();
     let amount = money(context, invocation)?;
     let now = context.system.now();
-    let set = context.engine.live.costs.set_cost_alert(now, tenant, amount.amount);
+    let set = context.engine.live.costs.set_cost_alert(now, tenant, amount);
     set.map_err(|error| unknown(context, Books::Live, error))?;
     let tenant = Printable(tenant);
     if amount.amount == NanoUnits::ZERO {
