@@ -370,6 +370,13 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     fn find_matches(&mut self, now: Now, subject: &Subject<'_>, access: Access) {
         // A clearance that was dropped has left its matches behind.
         self.forget_matches();
+        self.collect_matches::<false>(now, subject, access);
+    }
+
+    /// Collects the limits that match, of those in shadow mode or of those in force: neither hides the other.
+    #[inline(always)] // each to where it is called
+    fn collect_matches<const SHADOW: bool>(&mut self, now: Now, subject: &Subject<'_>, access: Access) {
+        let counts = |entry: &Entry| if SHADOW { entry.is_shadow() } else { entry.is_in_force() };
         for index in 0..self.registry.kinds().len() {
             let kind = self.registry.kinds()[index];
             let Some(key) = &subject.key(kind) else { continue };
@@ -378,24 +385,28 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             let mut link = self.registry.first_exact(kind, hash);
             while let Some((id, entry, next)) = self.registry.follow(link) {
                 link = next;
-                if entry.hash == hash && entry.spec.scope.kind == kind && entry.is_in_force() {
+                if entry.hash == hash && entry.spec.scope.kind == kind && counts(entry) {
                     replaced.insert(entry.spec.unit);
-                    self.note(Match { limit: id.0, place: Place::Limit, hash });
+                    self.note::<SHADOW>(Match { limit: id.0, place: Place::Limit, hash });
                 }
             }
             let mut link = self.registry.first_wildcard(kind);
             while let Some((id, entry, next)) = self.registry.follow(link) {
                 link = next;
-                if entry.is_in_force() && !replaced.contains(entry.spec.unit) {
+                if counts(entry) && !replaced.contains(entry.spec.unit) {
                     let unlimited = matches!(entry.spec.algorithm, RateLimitAlgorithm::Unlimited);
                     let place = if unlimited { Place::Limit } else { self.place(now, id, hash, key, access) };
-                    self.note(Match { limit: id.0, place, hash });
+                    self.note::<SHADOW>(Match { limit: id.0, place, hash });
                 }
             }
         }
     }
 
-    fn note(&mut self, matched: Match) {
+    #[inline]
+    fn note<const SHADOW: bool>(&mut self, matched: Match) {
+        if SHADOW {
+            return self.note_shadow(matched);
+        }
         // A limit matches at most once, so that there is room for all.
         self.matches[self.matched] = matched;
         self.matched += 1;

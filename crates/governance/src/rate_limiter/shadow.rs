@@ -6,8 +6,7 @@
 //! quarter of the log of exact windows alone. Which shadow limits match is found after those in force and apart from
 //! them, so that neither hides the other: exact shadow limits replace wildcard shadow limits.
 
-use super::registry::UnitSet;
-use super::{Access, LIMITS_MAX, Match, Place, RateLimiter};
+use super::{Access, LIMITS_MAX, Match, RateLimiter};
 use crate::limit::{LimitMode, RateLimitAlgorithm};
 use crate::rate_limiter::LimitId;
 use crate::request::Subject;
@@ -17,7 +16,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// Finds the shadow limits that match, and counts for each whether it would refuse.
     #[inline(never)]
     pub(super) fn check_shadows(&mut self, now: Now, subject: &Subject<'_>) {
-        self.find_shadows(now, subject);
+        self.collect_matches::<true>(now, subject, Access::Charge);
         for index in LIMITS_MAX - self.shadowed..LIMITS_MAX {
             let matched = self.matches[index];
             self.would_refuse(now, matched, self.cost(subject, matched));
@@ -65,35 +64,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         stats.log_full += u64::from(!is_noted);
     }
 
-    /// Collects the shadow limits that match, as [`RateLimiter::find_matches`] does with those in force.
-    fn find_shadows(&mut self, now: Now, subject: &Subject<'_>) {
-        for index in 0..self.registry.kinds().len() {
-            let kind = self.registry.kinds()[index];
-            let Some(key) = &subject.key(kind) else { continue };
-            let hash = self.secret.hash(kind, *key);
-            let mut replaced = UnitSet::default();
-            let mut link = self.registry.first_exact(kind, hash);
-            while let Some((id, entry, next)) = self.registry.follow(link) {
-                link = next;
-                if entry.hash == hash && entry.spec.scope.kind == kind && entry.is_shadow() {
-                    replaced.insert(entry.spec.unit);
-                    self.note_shadow(Match { limit: id.0, place: Place::Limit, hash });
-                }
-            }
-            let mut link = self.registry.first_wildcard(kind);
-            while let Some((id, entry, next)) = self.registry.follow(link) {
-                link = next;
-                if entry.is_shadow() && !replaced.contains(entry.spec.unit) {
-                    let unlimited = matches!(entry.spec.algorithm, RateLimitAlgorithm::Unlimited);
-                    let place =
-                        if unlimited { Place::Limit } else { self.place(now, id, hash, key, Access::Charge) };
-                    self.note_shadow(Match { limit: id.0, place, hash });
-                }
-            }
-        }
-    }
-
-    fn note_shadow(&mut self, matched: Match) {
+    pub(super) fn note_shadow(&mut self, matched: Match) {
         // A limit matches at most once, so that both ends of the list have room for all together.
         self.shadowed += 1;
         self.matches[LIMITS_MAX - self.shadowed] = matched;
