@@ -78,7 +78,7 @@ pub fn call(record: &Record, reading: &Reading) -> Call {
 mod tests {
     use super::{Reading, TenantBy, replay};
     use crate::calendar::{Cycle, MINUTE};
-    use crate::logs::read;
+    use crate::logs::{read, real_log};
     use crate::oracle::billing::{Billing, Schedule};
     use crate::oracle::governed::{Governed, Stage, Verdict};
     use crate::oracle::limiter::Limiter;
@@ -86,7 +86,6 @@ mod tests {
     use crate::oracle::quota::{Counted, Quota, Quotas};
     use crate::oracle::rule::Pattern;
     use num_bigint::BigInt;
-    use std::io::Write;
 
     fn governed(quota: Quota, prices: Vec<(Metric, Price)>) -> Governed {
         let model = CostModel { service: Pattern::Any, prices, multipliers: vec![] };
@@ -186,19 +185,5 @@ mod tests {
         let nano: Vec<BigInt> = most.lines.iter().map(|line| line.nano.clone()).collect();
         assert_eq!(nano, [23_333_331, 1_090_380_000].map(BigInt::from));
         assert_eq!(most.total_minor, BigInt::from(111));
-    }
-
-    fn real_log(name: &str) -> Option<Vec<u8>> {
-        let folder = std::env::var("WEIR_DATA")
-            .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data").to_owned());
-        let path = std::path::Path::new(&folder).join(name);
-        match std::fs::read(&path) {
-            Ok(content) => Some(content),
-            Err(error) => {
-                // Not `println!`, which the test runner shows only of tests that fail.
-                let _ = writeln!(std::io::stderr(), "skipped: {}: {error}", path.display());
-                None
-            }
-        }
     }
 }

@@ -9,7 +9,9 @@ pub mod access;
 pub mod date;
 pub mod trace;
 
+use std::io::Write;
 use std::net::IpAddr;
+use std::path::Path;
 
 /// A line longer than this many bytes, without its end, is malformed.
 pub const LINE_BYTES: usize = 8192;
@@ -90,6 +92,23 @@ fn lines(content: &[u8]) -> Vec<&[u8]> {
 fn number(digits: &str) -> Option<u64> {
     let all_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
     if all_digits { digits.parse().ok() } else { None }
+}
+
+/// A log of real traffic, from the folder that `WEIR_DATA` names or that lies beside this checkout. None, and a line
+/// that says that a test is skipped, where it is not there.
+#[must_use]
+pub fn real_log(name: &str) -> Option<Vec<u8>> {
+    let folder = std::env::var("WEIR_DATA")
+        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data").to_owned());
+    let path = Path::new(&folder).join(name);
+    match std::fs::read(&path) {
+        Ok(content) => Some(content),
+        Err(error) => {
+            // Not `println!`, which the test runner shows only of tests that fail.
+            let _ = writeln!(std::io::stderr(), "skipped: {}: {error}", path.display());
+            None
+        }
+    }
 }
 
 #[cfg(test)]

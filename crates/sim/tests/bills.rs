@@ -8,7 +8,6 @@ mod engine;
 mod governed;
 
 use std::io::Write;
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use governance::cost::CostError;
@@ -24,7 +23,7 @@ use shell::engine::{Engine, Governor};
 use shell::replay::{Progress, Replay, ReplayOptions, TenantSource};
 use sim::billed::{Decided, Reading, TenantBy, replay};
 use sim::calendar::{Cycle, MINUTE};
-use sim::logs;
+use sim::logs::{self, real_log};
 use sim::oracle::billing::{Billing, Schedule, sum};
 use sim::oracle::governed::{Governed, NOBODY, Stage, Verdict};
 use sim::oracle::limiter::Limiter;
@@ -386,18 +385,4 @@ fn compare_counters<const ACTIVE: usize>(manager: &QuotaManager<ACTIVE>, until: 
     }
     assert_eq!(manager.stats().overflow_hits, 0);
     assert_eq!(manager.notices().next(), model.alerts().len() as u64, "alerts");
-}
-
-fn real_log(name: &str) -> Option<Vec<u8>> {
-    let folder = std::env::var("WEIR_DATA")
-        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data").to_owned());
-    let path = Path::new(&folder).join(name);
-    match std::fs::read(&path) {
-        Ok(content) => Some(content),
-        Err(error) => {
-            // Not `println!`, which the test runner shows only of tests that fail.
-            let _ = writeln!(std::io::stderr(), "skipped: {}: {error}", path.display());
-            None
-        }
-    }
 }

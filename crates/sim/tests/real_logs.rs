@@ -7,7 +7,6 @@ mod engine;
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use governance::config::Config;
@@ -18,7 +17,7 @@ use governance::time::{Nanos, Now, WallTime};
 use shell::engine::{Engine, Governor};
 use shell::replay::{Progress, Replay, ReplayOptions, SHOWN_MALFORMED_MAX, TenantSource};
 use sim::demo;
-use sim::logs::{self, Log};
+use sim::logs::{self, Log, real_log};
 use sim::oracle::limiter::{Counts, shipped_limits};
 use sim::oracle::rule::{Algorithm, Align, Clocks, Limit, Unit};
 use sim::oracle::{Limiter, Verdict};
@@ -273,18 +272,4 @@ fn compare_end(governor: &Governor, replay: &Replay<'_>, log: &Log, model: &Limi
     denied.sort_by(|(a_name, a), (b_name, b)| b.cmp(a).then_with(|| a_name.cmp(b_name)));
     denied.truncate(10);
     assert_eq!(denied, model.top_denied(10));
-}
-
-fn real_log(name: &str) -> Option<Vec<u8>> {
-    let folder = std::env::var("WEIR_DATA")
-        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data").to_owned());
-    let path = Path::new(&folder).join(name);
-    match std::fs::read(&path) {
-        Ok(content) => Some(content),
-        Err(error) => {
-            // Not `println!`, which the test runner shows only of tests that fail.
-            let _ = writeln!(std::io::stderr(), "skipped: {}: {error}", path.display());
-            None
-        }
-    }
 }
