@@ -142,7 +142,7 @@ fn write_line(
         text_or_none(entry.organisation.as_str()),
         Value::Shown(&entry.period.start),
         Value::Shown(&entry.period.end),
-        Value::Text(if entry.invoice_ready { "yes" } else { "no" }),
+        Value::Flag(entry.invoice_ready),
         text_or_none(line.service.as_str()),
         Value::Text(line.charge()),
         if line.has_quantity() { Value::Decimal(&line.quantity) } else { Value::None },

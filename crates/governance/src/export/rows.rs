@@ -13,6 +13,8 @@ pub(crate) enum Value<'a> {
     Number(u64),
     /// A number with decimals or a sign, which is a text in JSON: readers of its numbers round them.
     Decimal(&'a dyn Display),
+    /// Whether something is so: yes or no, and a boolean in JSON.
+    Flag(bool),
     /// Nothing.
     None,
 }
@@ -40,6 +42,7 @@ pub(crate) fn write_row(
                 Value::Text(text) => object.string(column, text)?,
                 Value::Shown(value) | Value::Decimal(value) => object.display(column, value)?,
                 Value::Number(number) => object.integer(column, *number)?,
+                Value::Flag(flag) => object.boolean(column, *flag)?,
                 Value::None => object.null(column)?,
             };
         }
@@ -52,6 +55,7 @@ pub(crate) fn write_row(
             Value::Shown(value) => record.display(value)?,
             Value::Number(number) => record.integer(*number)?,
             Value::Decimal(value) => record.number(value)?,
+            Value::Flag(flag) => record.text(if *flag { "yes" } else { "no" })?,
             Value::None => record.empty()?,
         };
     }
