@@ -79,6 +79,8 @@ impl fmt::Display for ConfigureError {
 
 impl core::error::Error for ConfigureError {}
 
+/// How long a reservation can stand: as long ago as a usage event can have been.
+pub const RESERVED_FOR_MAX: Nanos = Nanos::from_seconds(35 * 86_400);
 /// How long the outcome of a request that reserved nothing is waited for.
 pub const OUTCOME_EXPIRES_IN: Nanos = Nanos::from_seconds(3600);
 

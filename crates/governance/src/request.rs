@@ -144,7 +144,8 @@ pub enum Settlement {
     Final,
     /// It is not: the amounts are reserved, and what was really taken is told later by the ticket.
     Reserve {
-        /// How long the reservation stands before it is given back.
+        /// How long the reservation stands before it is given back; at most
+        /// [`RESERVED_FOR_MAX`](crate::governor::RESERVED_FOR_MAX).
         expires_in: Nanos,
     },
 }

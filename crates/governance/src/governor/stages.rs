@@ -1,6 +1,6 @@
 //! The stages behind the limits: quotas, the price, budgets. What is checked of all is taken of all, or of none.
 
-use super::{Hold, Memo, OUTCOME_EXPIRES_IN};
+use super::{Hold, Memo, OUTCOME_EXPIRES_IN, RESERVED_FOR_MAX};
 use crate::cost::{CostCollector, Estimate, Quote};
 use crate::decision::{Decision, LimitStanding, Reason, Verdict, Wait};
 use crate::money::NanoUnits;
@@ -145,7 +145,8 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
         }
         let verdict = verdict_of(&limits);
         let memo = Memo { usage: subject.request.usage(), reserves: expires_in.is_some() };
-        let due = now.instant.after(expires_in.unwrap_or(OUTCOME_EXPIRES_IN));
+        let due =
+            now.instant.after(expires_in.map_or(OUTCOME_EXPIRES_IN, |length| length.min(RESERVED_FOR_MAX)));
         let ticket = self.tickets.open(memo, due);
         let tickets = &mut self.tickets;
         let mut keep_limit = |hold: LimitHold| {

@@ -10,6 +10,7 @@ use core::fmt::{self, Write};
 use core::net::IpAddr;
 use governance::decision::{Decision, LimitStanding, Reason, Sharing, Verdict, Wait};
 use governance::export::ObjectWriter;
+use governance::governor::RESERVED_FOR_MAX;
 use governance::money::{Currency, NanoUnits};
 use governance::quota::{QuotaManager, QuotaName, QuotaStanding};
 use governance::request::{Request, RequestPriority, Settlement};
@@ -49,6 +50,9 @@ fn settlement(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Result<
         None => RESERVED_FOR,
         Some(Ok(Nanos::ZERO)) => {
             return Err(context.fail(format_args!("expires: expected a time longer than 0")));
+        }
+        Some(Ok(length)) if length > RESERVED_FOR_MAX => {
+            return Err(context.fail(format_args!("expires: expected at most {RESERVED_FOR_MAX}")));
         }
         Some(Ok(length)) => length,
         Some(Err(error)) => return Err(context.fail(format_args!("expires: {error}"))),
