@@ -68,6 +68,13 @@ fn a_reservation_keeps_its_model_beside_what_is_counted_with_another() {
 }
 
 #[test]
+fn a_reservation_stands_for_35_days_at_most() {
+    let mut governor = governor("");
+    governor.admit(at(0), &reserving(1000 * DAY));
+    assert_eq!(governor.next_due(), Some(Instant(35 * DAY)));
+}
+
+#[test]
 fn what_the_books_have_no_room_for_is_refused() {
     let dearest = "\"1000000 USD\"";
     let mut governor = governor(&format!(
