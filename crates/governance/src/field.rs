@@ -135,6 +135,22 @@ pub(crate) fn word(value: FieldValue<'_>, words: &'static [&'static str]) -> Res
     words.iter().copied().find(|&known| known == given).ok_or(Problem::NotOneOf(words))
 }
 
+/// What a draft describes, or the first of its problems.
+pub(crate) fn finished<T>(
+    spec: Option<T>,
+    each_problem: impl FnOnce(&mut dyn FnMut(SpecError)),
+) -> Result<T, SpecError> {
+    let mut first = None;
+    each_problem(&mut |problem| {
+        first.get_or_insert(problem);
+    });
+    match (first, spec) {
+        (Some(problem), _) => Err(problem),
+        (None, Some(spec)) => Ok(spec),
+        (None, None) => Err(SpecError { field: "scope", problem: Problem::Missing }),
+    }
+}
+
 /// True or false, which a command line gives as a word.
 pub(crate) fn boolean(value: FieldValue<'_>) -> Result<bool, Problem> {
     match value {

@@ -14,6 +14,7 @@ pub mod field;
 pub mod governor;
 pub mod ledger;
 pub mod limit;
+pub mod mode;
 pub mod money;
 pub mod notice;
 pub mod outcome;

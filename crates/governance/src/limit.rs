@@ -6,6 +6,7 @@
 mod draft;
 
 use crate::field::{Amount, Problem, Quoted, SpecError};
+use crate::mode::Mode;
 use crate::request::Unit;
 use crate::scope::{Kind, NAME_BYTES_MAX, Pattern, Scope, ScopeError};
 use crate::text::Text;
@@ -220,7 +221,7 @@ pub struct LimitSpec {
     /// Whether it is looked at.
     pub state: LimitState,
     /// What a refusal of it does.
-    pub mode: LimitMode,
+    pub mode: Mode,
 }
 
 /// Whether a limit is looked at.
@@ -233,30 +234,6 @@ pub enum LimitState {
     Disabled,
 }
 
-/// What a refusal of a limit does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LimitMode {
-    /// The request is refused.
-    #[default]
-    Enforce,
-    /// It is counted, and the request passes as if there were no such limit.
-    Shadow,
-}
-
-impl LimitMode {
-    /// The words that users write.
-    pub const WORDS: [&'static str; 2] = ["enforce", "shadow"];
-
-    /// The word that users write.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Enforce => "enforce",
-            Self::Shadow => "shadow",
-        }
-    }
-}
-
 impl LimitSpec {
     /// All-zero: what fills a place where no limit is. It has no name, so that [`LimitSpec::check`] refuses it.
     pub(crate) const EMPTY: Self = Self {
@@ -265,7 +242,7 @@ impl LimitSpec {
         algorithm: RateLimitAlgorithm::Unlimited,
         unit: Unit::Requests,
         state: LimitState::Enabled,
-        mode: LimitMode::Enforce,
+        mode: Mode::Enforce,
     };
 
     /// A spec named after its scope and unit.
@@ -274,7 +251,7 @@ impl LimitSpec {
     /// [`SpecError`] if a value is out of range.
     pub fn new(scope: Scope, algorithm: RateLimitAlgorithm, unit: Unit) -> Result<Self, SpecError> {
         let name = default_name(&scope, unit);
-        let (state, mode) = (LimitState::Enabled, LimitMode::Enforce);
+        let (state, mode) = (LimitState::Enabled, Mode::Enforce);
         let spec = Self { name, scope, algorithm, unit, state, mode };
         spec.check()?;
         Ok(spec)
@@ -312,7 +289,7 @@ impl LimitSpec {
             if self.unit != Unit::Requests {
                 return expected("unit", "requests, which is what can be in flight");
             }
-            if self.mode == LimitMode::Shadow {
+            if self.mode == Mode::Shadow {
                 return expected(
                     "mode",
                     "enforce: what is in flight is known by the tickets that this makes",
@@ -377,7 +354,7 @@ impl fmt::Display for LimitSpec {
         if self.state == LimitState::Disabled {
             writeln!(f, "enabled = false")?;
         }
-        if self.mode != LimitMode::Enforce {
+        if self.mode != Mode::Enforce {
             writeln!(f, "mode = \"{}\"", self.mode.word())?;
         }
         Ok(())

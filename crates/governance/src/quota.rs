@@ -46,13 +46,13 @@ pub use holds::{Observation, QuotaHold, QuotaSettled};
 pub use operate::QuotaAnswer;
 pub use registry::{ALLOCATIONS_MAX, LEVELS_MAX, each_misfit};
 pub use spec::{
-    EnforcementMode, QuotaDimension, QuotaMode, QuotaName, QuotaSpec, QuotaType, QuotaUnit,
-    ROLLOVER_PERCENT_MAX,
+    EnforcementMode, QuotaDimension, QuotaName, QuotaSpec, QuotaType, QuotaUnit, ROLLOVER_PERCENT_MAX,
 };
 pub use view::{Depletion, QuotaAlert, QuotaAllocation, QuotaStatus, QuotaUsage};
 
 use crate::chained_table::ChainedTable;
 use crate::decision::{Reason, Sharing, Wait};
+use crate::mode::Mode;
 use crate::notice::Notices;
 use crate::rate_limiter::Access;
 use crate::request::{HashedSubject, Subject, Usage};
@@ -153,8 +153,8 @@ impl QuotaNotice {
 
     /// Whether the quota has a say.
     #[must_use]
-    pub const fn mode(&self) -> QuotaMode {
-        if self.shadow == 0 { QuotaMode::Enforce } else { QuotaMode::Shadow }
+    pub const fn mode(&self) -> Mode {
+        if self.shadow == 0 { Mode::Enforce } else { Mode::Shadow }
     }
 }
 

@@ -38,7 +38,8 @@ pub use requests::{RateLimitRequest, RateLimitResponse};
 pub use stats::{LimitStats, TableStats};
 
 use crate::decision::{LimitStanding, Reason, Sharing, Wait};
-use crate::limit::{LimitMode, LimitSpec, RateLimitAlgorithm};
+use crate::limit::{LimitSpec, RateLimitAlgorithm};
+use crate::mode::Mode;
 use crate::notice::Notices;
 use crate::request::{HashedSubject, Subject};
 use crate::scope::{HashSecret, KeyHash, KeyName, Kind};
@@ -433,7 +434,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             let entry = self.registry.entry_mut(id);
             entry.stats.overflow_hits += 1;
             // No decision hangs on where a shadow limit counts.
-            self.overflow_hits += u64::from(entry.spec.mode == LimitMode::Enforce);
+            self.overflow_hits += u64::from(entry.spec.mode == Mode::Enforce);
             return Place::Overflow;
         };
         slot_place(place)
@@ -470,7 +471,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         let sweeps = before.iter().filter(|matched| has_swept(matched.place)).count();
         let swept = self.table.sweep_after(sweeps);
         let Some(place) = self.fresh_slot(now, swept.clone()) else {
-            let shadow = self.shadow_slot(LimitMode::Enforce, swept);
+            let shadow = self.shadow_slot(Mode::Enforce, swept);
             return shadow
                 .and_then(|place| u32::try_from(place).ok())
                 .map_or(Place::Overflow, Place::Promised);

@@ -2,8 +2,9 @@
 
 use super::tenant::{anchor, money, schedule};
 use crate::field::{FieldValue, Problem, Quoted, SpecError, name, text, word};
+use crate::mode::Mode;
 use crate::money::{Currency, Money, NanoUnits};
-use crate::quota::{EnforcementMode, QuotaMode, QuotaName, QuotaSpec, QuotaUnit};
+use crate::quota::{EnforcementMode, QuotaName, QuotaSpec, QuotaUnit};
 use crate::scope::Scope;
 use crate::text::Text;
 use crate::time::{Schedule, WallTime};
@@ -51,7 +52,7 @@ impl fmt::Display for BudgetSpec {
         if quota.enforcement == EnforcementMode::Soft {
             writeln!(f, "action = \"alert\"")?;
         }
-        if quota.mode == QuotaMode::Shadow {
+        if quota.mode == Mode::Shadow {
             writeln!(f, "mode = \"shadow\"")?;
         }
         match &quota.parent {
@@ -74,7 +75,7 @@ pub struct BudgetDraft {
     window: Option<Schedule>,
     anchor: Option<WallTime>,
     enforcement: EnforcementMode,
-    mode: QuotaMode,
+    mode: Mode,
     parent: Option<QuotaName>,
 }
 
@@ -102,8 +103,7 @@ impl BudgetDraft {
                 self.enforcement = if denies { EnforcementMode::Hard } else { EnforcementMode::Soft };
             }
             "mode" => {
-                let enforces = word(value, &QuotaMode::WORDS)? == QuotaMode::Enforce.word();
-                self.mode = if enforces { QuotaMode::Enforce } else { QuotaMode::Shadow };
+                self.mode = Mode::of_field(value)?;
             }
             _ => self.parent = Some(name(value)?),
         }

@@ -4,10 +4,11 @@
 //! and [`LimitDraft::finish`] makes a [`LimitSpec`] of them in which every value is in range.
 
 use super::{
-    Align, BucketShape, ConcurrencyShape, LimitMode, LimitName, LimitSpec, LimitState, RateLimitAlgorithm,
-    WindowShape, default_name,
+    Align, BucketShape, ConcurrencyShape, LimitName, LimitSpec, LimitState, RateLimitAlgorithm, WindowShape,
+    default_name,
 };
-use crate::field::{FieldValue, Problem, SpecError, amount, boolean, name, text, word};
+use crate::field::{FieldValue, Problem, SpecError, amount, boolean, finished, name, text, word};
+use crate::mode::Mode;
 use crate::request::Unit;
 use crate::scope::Scope;
 use crate::time::Nanos;
@@ -55,7 +56,7 @@ pub struct LimitDraft {
     unit: Option<Unit>,
     align: Option<Align>,
     state: Option<LimitState>,
-    mode: Option<LimitMode>,
+    mode: Option<Mode>,
 }
 
 impl LimitDraft {
@@ -142,8 +143,7 @@ impl LimitDraft {
                 self.state = Some(if boolean(value)? { LimitState::Enabled } else { LimitState::Disabled });
             }
             _ => {
-                let shadow = word(value, &LimitMode::WORDS)? == LimitMode::Shadow.word();
-                self.mode = Some(if shadow { LimitMode::Shadow } else { LimitMode::Enforce });
+                self.mode = Some(Mode::of_field(value)?);
             }
         }
         Ok(())
@@ -154,15 +154,7 @@ impl LimitDraft {
     /// # Errors
     /// The first of [`LimitDraft::each_problem`].
     pub fn finish(&self) -> Result<LimitSpec, SpecError> {
-        let mut first = None;
-        self.each_problem(|problem| {
-            first.get_or_insert(problem);
-        });
-        match (first, self.spec()) {
-            (Some(problem), _) => Err(problem),
-            (None, Some(spec)) => Ok(spec),
-            (None, None) => Err(SpecError { field: "scope", problem: Problem::Missing }),
-        }
+        finished(self.spec(), |each| self.each_problem(each))
     }
 
     /// Calls `each` with everything that keeps the draft from being a limit: fields that are missing, that do not go

@@ -3,11 +3,12 @@
 use super::counter::{ALERT_PERCENTS, Counter};
 use super::matches::{Match, Seat};
 use super::registry::Entry;
-use super::spec::{EnforcementMode, QuotaMode, QuotaSpec, QuotaUnit};
+use super::spec::{EnforcementMode, QuotaSpec, QuotaUnit};
 use super::{
     QuotaAmounts, QuotaClearance, QuotaHold, QuotaManager, QuotaNotice, QuotaRefusal, QuotaStanding,
 };
 use crate::decision::{Reason, Sharing, Wait};
+use crate::mode::Mode;
 use crate::rate_limiter::Access;
 use crate::request::{HashedSubject, Subject};
 use crate::scope::Name;
@@ -109,7 +110,7 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
         let (spec, counter) = self.owned(matched);
         counter.roll(spec, now);
         let fits = counter.fits(spec, matched.amount) || spec.enforcement == EnforcementMode::Soft;
-        if spec.mode == QuotaMode::Shadow {
+        if spec.mode == Mode::Shadow {
             return Verdict::Shadow { fits };
         }
         if fits {
@@ -152,7 +153,7 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
         for index in 0..self.matched {
             let matched = self.matches[index];
             let (spec, counter) = self.owned(matched);
-            if spec.mode == QuotaMode::Enforce && !spec.unit.is_observed() {
+            if spec.mode == Mode::Enforce && !spec.unit.is_observed() {
                 counter.roll(spec, now);
                 work(self, now, matched);
             }
@@ -199,7 +200,7 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
         }
         let (spec, counter) = self.owned(matched);
         let is_observed = spec.unit.is_observed();
-        let is_held = spec.mode == QuotaMode::Enforce
+        let is_held = spec.mode == Mode::Enforce
             && match taking {
                 Taking::Use => false,
                 Taking::Reserve => true,
@@ -247,7 +248,7 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
             used: counter.in_use(),
             capacity: counter.capacity(spec),
             at,
-            shadow: u8::from(spec.mode == QuotaMode::Shadow),
+            shadow: u8::from(spec.mode == Mode::Shadow),
         };
         for (bit, percent) in ALERT_PERCENTS.into_iter().enumerate() {
             if raised & 1 << bit != 0 {

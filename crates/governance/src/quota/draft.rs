@@ -3,10 +3,9 @@
 //! [`QuotaDraft`] collects the fields of one quota from a configuration file or a command line, in the same words,
 //! and [`QuotaDraft::finish`] makes a [`QuotaSpec`] of them in which every value is in range.
 
-use super::spec::{
-    EnforcementMode, QuotaDimension, QuotaMode, QuotaName, QuotaSpec, QuotaUnit, ROLLOVER_PERCENT_MAX,
-};
-use crate::field::{FieldValue, Problem, SpecError, amount, amount_or_zero, text, word};
+use super::spec::{EnforcementMode, QuotaDimension, QuotaName, QuotaSpec, QuotaUnit, ROLLOVER_PERCENT_MAX};
+use crate::field::{FieldValue, Problem, SpecError, amount, amount_or_zero, finished, text, word};
+use crate::mode::Mode;
 use crate::scope::{Scope, ScopeError};
 use crate::time::{Cycle, Schedule, WallTime, parse_time_or_date};
 
@@ -48,7 +47,7 @@ pub struct QuotaDraft {
     anchor: Option<WallTime>,
     rollover_percent: Option<u8>,
     enforcement: Option<EnforcementMode>,
-    mode: Option<QuotaMode>,
+    mode: Option<Mode>,
     parent: Option<QuotaName>,
 }
 
@@ -118,8 +117,7 @@ impl QuotaDraft {
                 self.enforcement = Some(if soft { EnforcementMode::Soft } else { EnforcementMode::Hard });
             }
             "mode" => {
-                let shadow = word(value, &QuotaMode::WORDS)? == QuotaMode::Shadow.word();
-                self.mode = Some(if shadow { QuotaMode::Shadow } else { QuotaMode::Enforce });
+                self.mode = Some(Mode::of_field(value)?);
             }
             _ => {
                 let parent = text(value, "a string")?;
@@ -134,15 +132,7 @@ impl QuotaDraft {
     /// # Errors
     /// The first of [`QuotaDraft::each_problem`].
     pub fn finish(&self) -> Result<QuotaSpec, SpecError> {
-        let mut first = None;
-        self.each_problem(|problem| {
-            first.get_or_insert(problem);
-        });
-        match (first, self.spec()) {
-            (Some(problem), _) => Err(problem),
-            (None, Some(spec)) => Ok(spec),
-            (None, None) => Err(SpecError { field: "scope", problem: Problem::Missing }),
-        }
+        finished(self.spec(), |each| self.each_problem(each))
     }
 
     /// Calls `each` with everything that keeps the draft from being a quota: fields that are missing, that do not go
@@ -240,7 +230,8 @@ fn name(name: &str) -> Result<QuotaName, Problem> {
 #[cfg(test)]
 mod tests {
     use super::{FIELDS, FieldValue, Problem, QuotaDraft, QuotaSpec, SpecError};
-    use crate::quota::{EnforcementMode, QuotaMode, QuotaUnit};
+    use crate::mode::Mode;
+    use crate::quota::{EnforcementMode, QuotaUnit};
     use crate::time::Cycle;
 
     fn draft(fields: &[(&str, FieldValue<'_>)]) -> Result<QuotaSpec, SpecError> {
@@ -418,6 +409,6 @@ mod tests {
         }
         let changed = draft.finish().unwrap();
         assert_eq!((changed.limit, changed.parent, changed.name), (5, None, spec.name));
-        assert_eq!((changed.enforcement, changed.mode), (EnforcementMode::Soft, QuotaMode::Shadow));
+        assert_eq!((changed.enforcement, changed.mode), (EnforcementMode::Soft, Mode::Shadow));
     }
 }

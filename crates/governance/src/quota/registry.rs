@@ -2,8 +2,9 @@
 //! together.
 
 use super::counter::Counter;
-use super::spec::{QuotaMode, QuotaSpec, QuotaUnit};
+use super::spec::{QuotaSpec, QuotaUnit};
 use super::{QuotaError, QuotaId, QuotaStats};
+use crate::mode::Mode;
 use crate::scope::{HashSecret, KeyHash, Kind, Pattern};
 
 /// How many quotas there can be.
@@ -310,7 +311,7 @@ pub(super) fn check_among<'a>(
         return Err(QuotaError::Cycle);
     }
     debug_assert_eq!(parent.name, name);
-    if parent.mode == QuotaMode::Shadow {
+    if parent.mode == Mode::Shadow {
         return Err(QuotaError::ShadowParent);
     }
     if parent.unit != spec.unit {

@@ -2,6 +2,7 @@
 
 use super::draft::default_name;
 use crate::field::{Amount, Problem, Quoted, SpecError};
+use crate::mode::Mode;
 use crate::scope::{Kind, Pattern, Scope, ScopeError};
 use crate::text::Text;
 use crate::time::{Cycle, Nanos, Schedule, WallTime};
@@ -195,27 +196,6 @@ impl EnforcementMode {
     }
 }
 
-/// Whether a quota has a say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum QuotaMode {
-    /// It does.
-    #[default]
-    Enforce,
-    /// It only counts: what it would have refused, and what it allowed.
-    Shadow,
-}
-
-impl QuotaMode {
-    /// The words that users write.
-    pub const WORDS: [&'static str; 2] = ["enforce", "shadow"];
-
-    /// The word that users write.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        Self::WORDS[self as usize]
-    }
-}
-
 /// One quota with every value in range.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QuotaSpec {
@@ -235,7 +215,7 @@ pub struct QuotaSpec {
     /// What happens to what does not fit.
     pub enforcement: EnforcementMode,
     /// Whether it has a say.
-    pub mode: QuotaMode,
+    pub mode: Mode,
     /// The quota that is charged together with this one, if there is one.
     pub parent: Option<QuotaName>,
 }
@@ -250,7 +230,7 @@ impl QuotaSpec {
         schedule: Schedule { cycle: Cycle::Every(Nanos::ZERO), anchor: WallTime(0) },
         rollover_percent: 0,
         enforcement: EnforcementMode::Hard,
-        mode: QuotaMode::Enforce,
+        mode: Mode::Enforce,
         parent: None,
     };
 
@@ -311,7 +291,7 @@ impl QuotaSpec {
             let takes = "no rollover: milliseconds cannot be saved up";
             return refuse("rollover", Problem::NotWith { field: "unit", value: self.unit.word(), takes });
         }
-        if self.mode == QuotaMode::Shadow {
+        if self.mode == Mode::Shadow {
             if self.unit.is_observed() {
                 let takes = "mode enforce; with enforcement soft it refuses nothing";
                 return refuse("mode", Problem::NotWith { field: "unit", value: self.unit.word(), takes });
@@ -348,7 +328,7 @@ impl fmt::Display for QuotaSpec {
         if self.enforcement != EnforcementMode::default() {
             writeln!(f, "enforcement = \"{}\"", self.enforcement.word())?;
         }
-        if self.mode != QuotaMode::default() {
+        if self.mode != Mode::default() {
             writeln!(f, "mode = \"{}\"", self.mode.word())?;
         }
         if let Some(parent) = &self.parent {

@@ -9,7 +9,7 @@
 use super::bucket::Mark;
 use super::{Clearance, LimitId, Match, Place, RateLimiter};
 use crate::decision::LimitStanding;
-use crate::limit::LimitMode;
+use crate::mode::Mode;
 use crate::request::{Subject, Unit};
 use crate::scope::KeyHash;
 use crate::time::{Nanos, Now};
@@ -171,7 +171,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         let entry = self.registry.get(LimitId(hold.limit)).filter(|entry| entry.born == hold.born);
         let Some(entry) = entry else { return Settled::Stale };
         let is_current = entry.shaped == hold.shaped;
-        let is_enforced = entry.spec.mode == LimitMode::Enforce;
+        let is_enforced = entry.spec.mode == Mode::Enforce;
         let Some(place) = self.unpin(hold) else { return Settled::Stale };
         if !is_current {
             return Settled::Stale;

@@ -2,7 +2,8 @@
 
 use super::bucket::Bucket;
 use super::{LimitError, LimitId, LimitStats};
-use crate::limit::{LimitMode, LimitSpec, LimitState};
+use crate::limit::{LimitSpec, LimitState};
+use crate::mode::Mode;
 use crate::request::Unit;
 use crate::scope::{HashSecret, KeyHash, Kind, Pattern};
 
@@ -120,12 +121,12 @@ impl Entry {
 
     /// Whether it can refuse requests.
     pub(crate) fn is_in_force(&self) -> bool {
-        self.is_enabled() && self.spec.mode == LimitMode::Enforce
+        self.is_enabled() && self.spec.mode == Mode::Enforce
     }
 
     /// Whether it counts what it would refuse.
     pub(crate) fn is_shadow(&self) -> bool {
-        self.is_enabled() && self.spec.mode == LimitMode::Shadow
+        self.is_enabled() && self.spec.mode == Mode::Shadow
     }
 
     /// Whether it gives each key a bucket of its own.
@@ -358,7 +359,7 @@ impl Registry {
             let kind = entry.spec.scope.kind;
             entry.order = u16::try_from(order).unwrap_or(u16::MAX);
             kinds.insert(kind);
-            self.shadows |= entry.spec.mode == LimitMode::Shadow;
+            self.shadows |= entry.spec.mode == Mode::Shadow;
             self.in_flight |= entry.spec.algorithm.concurrency().is_some();
             let head = match entry.spec.scope.pattern {
                 Pattern::Any => &mut self.wildcards[kind.index()],

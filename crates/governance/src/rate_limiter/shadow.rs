@@ -7,7 +7,8 @@
 //! them, so that neither hides the other: exact shadow limits replace wildcard shadow limits.
 
 use super::{Access, LIMITS_MAX, Match, RateLimiter};
-use crate::limit::{LimitMode, RateLimitAlgorithm};
+use crate::limit::RateLimitAlgorithm;
+use crate::mode::Mode;
 use crate::rate_limiter::LimitId;
 use crate::request::Subject;
 use crate::time::Now;
@@ -71,17 +72,13 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     }
 
     /// The first of these slots that belongs to a key of a shadow limit and can be given to one of a limit in `mode`.
-    pub(super) fn shadow_slot(
-        &self,
-        mode: LimitMode,
-        mut places: impl Iterator<Item = usize>,
-    ) -> Option<usize> {
-        if mode == LimitMode::Shadow || !self.registry.has_shadows() {
+    pub(super) fn shadow_slot(&self, mode: Mode, mut places: impl Iterator<Item = usize>) -> Option<usize> {
+        if mode == Mode::Shadow || !self.registry.has_shadows() {
             return None;
         }
         places.find(|&place| {
             self.table.live(place).is_some_and(|slot| {
-                let of_shadow = self.registry.entry(LimitId(slot.limit)).spec.mode == LimitMode::Shadow;
+                let of_shadow = self.registry.entry(LimitId(slot.limit)).spec.mode == Mode::Shadow;
                 of_shadow && slot.pins == 0 && !self.is_matched(place)
             })
         })

@@ -6,7 +6,8 @@ mod quota;
 use super::{Action, ArgumentForm, ArgumentSpec, CommandSpec, Form, Group, Need, SubcommandSpec, ValueKind};
 use crate::replay::TenantSource;
 use crate::term::Term;
-use governance::limit::{LimitMode, RateLimitAlgorithm};
+use governance::limit::RateLimitAlgorithm;
+use governance::mode::Mode;
 
 /// The kinds of keys, as the beginnings of scopes.
 pub const SCOPE_KINDS: &[&str] = &[
@@ -541,7 +542,7 @@ const ENABLED: ArgumentSpec =
     key("enabled", ValueKind::OneOf(&["true", "false"]), "whether it decides (default true)");
 const MODE: ArgumentSpec = key(
     "mode",
-    ValueKind::OneOf(&LimitMode::WORDS),
+    ValueKind::OneOf(&Mode::WORDS),
     "whether what it refuses is refused (default), or only counted",
 );
 

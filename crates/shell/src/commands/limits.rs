@@ -9,7 +9,8 @@ use governance::decision::LimitStanding;
 use governance::export::ObjectWriter;
 use governance::field::FieldValue;
 use governance::governor::DecisionCounters;
-use governance::limit::{LimitDraft, LimitMode, LimitName, LimitSpec, LimitState, RateLimitAlgorithm};
+use governance::limit::{LimitDraft, LimitName, LimitSpec, LimitState, RateLimitAlgorithm};
+use governance::mode::Mode;
 use governance::rate_limiter::{LimitId, LimitStats, TableStats};
 use governance::request::Unit;
 use governance::scope::{Pattern, Scope};
@@ -41,11 +42,11 @@ pub(super) fn status(context: &mut Context<'_>, invocation: &Invocation<'_>) -> 
             let stats = limiter.get_limit_stats(id).unwrap_or_default();
             let (denied, refused) = (Denied(spec, &stats), refused(spec, &stats) > 0);
             let denied_style = match spec.mode {
-                LimitMode::Enforce if refused => Style::Bad,
-                LimitMode::Shadow if refused => Style::Warn,
+                Mode::Enforce if refused => Style::Bad,
+                Mode::Shadow if refused => Style::Warn,
                 _ => Style::Plain,
             };
-            let in_force = (spec.state, spec.mode) == (LimitState::Enabled, LimitMode::Enforce);
+            let in_force = (spec.state, spec.mode) == (LimitState::Enabled, Mode::Enforce);
             let shape = if in_force { Style::Plain } else { Style::Warn };
             row(&[
                 Cell::styled(Style::Name, &spec.name),
@@ -132,7 +133,7 @@ pub(super) fn show(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Ou
     }
     writeln!(system, "  allowed     {}", Grouped(stats.allowed))?;
     writeln!(system, "  denied      {}", Grouped(stats.denied))?;
-    if spec.mode == LimitMode::Shadow || stats.would_deny > 0 {
+    if spec.mode == Mode::Shadow || stats.would_deny > 0 {
         writeln!(system, "  would deny  {}", Grouped(stats.would_deny))?;
     }
     if spec.scope.pattern == Pattern::Any {
@@ -351,8 +352,8 @@ impl fmt::Display for Shape<'_> {
 /// How many requests a limit has refused, or would have in force.
 fn refused(spec: &LimitSpec, stats: &LimitStats) -> u64 {
     match spec.mode {
-        LimitMode::Enforce => stats.denied,
-        LimitMode::Shadow => stats.would_deny,
+        Mode::Enforce => stats.denied,
+        Mode::Shadow => stats.would_deny,
     }
 }
 
@@ -363,8 +364,8 @@ impl fmt::Display for Denied<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = Grouped(refused(self.0, self.1));
         match self.0.mode {
-            LimitMode::Enforce => count.fmt(f),
-            LimitMode::Shadow => write!(f, "{count} would be"),
+            Mode::Enforce => count.fmt(f),
+            Mode::Shadow => write!(f, "{count} would be"),
         }
     }
 }
@@ -379,7 +380,7 @@ impl fmt::Display for Described<'_> {
         if algorithm.capacity().is_some() {
             write!(f, " {}", Shape(self.0))?;
         }
-        f.write_str(if self.0.mode == LimitMode::Shadow { " (shadow)" } else { "" })
+        f.write_str(if self.0.mode == Mode::Shadow { " (shadow)" } else { "" })
     }
 }
 
@@ -389,7 +390,7 @@ struct ShapeAndState<'a>(&'a LimitSpec);
 impl fmt::Display for ShapeAndState<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Shape(self.0).fmt(f)?;
-        f.write_str(if self.0.mode == LimitMode::Shadow { " shadow" } else { "" })?;
+        f.write_str(if self.0.mode == Mode::Shadow { " shadow" } else { "" })?;
         f.write_str(if self.0.state == LimitState::Disabled { " disabled" } else { "" })
     }
 }

@@ -9,9 +9,9 @@ use core::fmt::{self, Write};
 use governance::decision::{Sharing, Wait};
 use governance::export::{ExportFormat, ObjectWriter};
 use governance::field::FieldValue;
+use governance::mode::Mode;
 use governance::quota::{
-    Depletion, QuotaAnswer, QuotaDraft, QuotaId, QuotaMode, QuotaName, QuotaSpec, QuotaStats, QuotaUnit,
-    QuotaUsage,
+    Depletion, QuotaAnswer, QuotaDraft, QuotaId, QuotaName, QuotaSpec, QuotaStats, QuotaUnit, QuotaUsage,
 };
 use governance::scope::KeyName;
 use governance::time::{Now, WallTime};
@@ -475,7 +475,7 @@ impl fmt::Display for Allowance<'_> {
         }
         write!(f, " {}", Cycle(spec))?;
         write!(f, ", {}", spec.enforcement.word())?;
-        if spec.mode == QuotaMode::Shadow { f.write_str(", shadow") } else { Ok(()) }
+        if spec.mode == Mode::Shadow { f.write_str(", shadow") } else { Ok(()) }
     }
 }
 
@@ -503,13 +503,13 @@ impl fmt::Display for Anchor<'_> {
 }
 
 /// What was refused, or would be.
-struct Denied<'a>(QuotaMode, &'a QuotaStats);
+struct Denied<'a>(Mode, &'a QuotaStats);
 
 impl fmt::Display for Denied<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            QuotaMode::Enforce => Grouped(self.1.denied).fmt(f),
-            QuotaMode::Shadow => write!(f, "{} would be", Grouped(self.1.would_deny)),
+            Mode::Enforce => Grouped(self.1.denied).fmt(f),
+            Mode::Shadow => write!(f, "{} would be", Grouped(self.1.would_deny)),
         }
     }
 }

@@ -15,13 +15,16 @@ use super::limiter::{Limiter, Verdict as LimitVerdict};
 use super::meter::Wait;
 use super::quota::{Amounts, Checked, Hold, Observed, Quotas, Taking};
 use super::rule::Clocks;
-use crate::calendar::{HOUR, Period};
+use crate::calendar::{DAY, HOUR, Period};
 
 /// The tenant of requests without one.
 pub const NOBODY: &str = "(none)";
 
 /// How long the outcome of a request that reserved nothing is waited for.
 pub const OUTCOME_NS: u64 = HOUR;
+
+/// How long a reservation stands at most, whatever the request asks for.
+pub const RESERVED_NS_MAX: u64 = 35 * DAY;
 
 /// Who is asked, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -251,7 +254,8 @@ impl Governed {
         if taking == Taking::Final && quotas.is_empty() && budgets.is_empty() {
             return None;
         }
-        let expires_ns = self.latest.instant_ns.saturating_add(call.reserve_ns.unwrap_or(OUTCOME_NS));
+        let stands_ns = call.reserve_ns.map_or(OUTCOME_NS, |length| length.min(RESERVED_NS_MAX));
+        let expires_ns = self.latest.instant_ns.saturating_add(stands_ns);
         self.issued += 1;
         self.tickets
             .insert(self.issued, Ticket { call: call.clone(), quotas, budgets, billed_in, expires_ns });

@@ -2,9 +2,9 @@
 
 use governance::decision::Wait as EngineWait;
 use governance::limit::{
-    Align as EngineAlign, BucketShape, LimitMode, LimitName, LimitSpec, LimitState, RateLimitAlgorithm,
-    WindowShape,
+    Align as EngineAlign, BucketShape, LimitName, LimitSpec, LimitState, RateLimitAlgorithm, WindowShape,
 };
+use governance::mode::Mode;
 use governance::request::{Request as EngineRequest, Unit as EngineUnit};
 use governance::scope::{HashSecret, KeyName, Kind as EngineKind, NameRef, Scope};
 use governance::time::{Instant, Nanos, Now, WallTime};
@@ -38,7 +38,7 @@ pub(crate) fn spec(limit: &Limit) -> LimitSpec {
             Unit::Tokens => EngineUnit::Tokens,
         },
         state: state(limit.enabled),
-        mode: LimitMode::Enforce,
+        mode: Mode::Enforce,
     }
 }
 

@@ -1,17 +1,17 @@
 //! Quotas, prices and invoices of the models in the words of the engine.
 #![allow(dead_code, reason = "each test takes what it needs")]
 
-use governance::config::Config;
-use governance::cost::BudgetSpec;
 use std::sync::{Mutex, PoisonError};
 
+use governance::config::Config;
 use governance::cost::{
-    ANY_SERVICE, ANY_TENANT, BillingEntry, BillingSchedule, CostMetric, CostModel as EngineModel,
+    ANY_SERVICE, ANY_TENANT, BillingEntry, BillingSchedule, BudgetSpec, CostMetric, CostModel as EngineModel,
     InvoiceLine, LineKind, Multipliers, Price as EnginePrice, TenantSpec, TierName,
 };
 use governance::governor::Governor;
+use governance::mode::Mode as EngineMode;
 use governance::money::{Currency, NanoUnits};
-use governance::quota::{EnforcementMode, QuotaMode, QuotaName, QuotaSpec, QuotaUnit};
+use governance::quota::{EnforcementMode, QuotaName, QuotaSpec, QuotaUnit};
 use governance::request::{Request as EngineRequest, Settlement};
 use governance::scope::{Name, NameRef, Scope};
 use governance::time::{Cycle as EngineCycle, Nanos, Now, Schedule as EngineSchedule, WallTime};
@@ -111,7 +111,7 @@ pub(crate) fn quota_spec(quota: &Quota) -> QuotaSpec {
         schedule: EngineSchedule { cycle: cycle(quota.cycle), anchor: WallTime(quota.anchor_ns) },
         rollover_percent: u8::try_from(quota.rollover_percent).expect("a percent"),
         enforcement: enforcement(quota.enforcement),
-        mode: if quota.mode == Mode::Shadow { QuotaMode::Shadow } else { QuotaMode::Enforce },
+        mode: if quota.mode == Mode::Shadow { EngineMode::Shadow } else { EngineMode::Enforce },
         parent: quota.parent.as_deref().map(|parent| QuotaName::new(parent).expect("a short name")),
     }
 }

@@ -1,7 +1,8 @@
 //! Alerts: once for each crossing, and cleared when they are over.
 
 use super::support::{DAY, Small, admit, at, hold, key, of_tenant, of_user, usage, with};
-use crate::quota::{QuotaId, QuotaMode};
+use crate::mode::Mode;
+use crate::quota::QuotaId;
 use crate::request::Request;
 use crate::scope::Kind;
 
@@ -35,7 +36,7 @@ fn each_crossing_is_told_once_and_cleared_on_reset() {
         assert_eq!(raised(&manager, 0), [(ids[0], 100)]);
         let last = *manager.notices().since(2).next().unwrap();
         assert_eq!((last.used, last.capacity, last.at, last.key()), (1000, 1000, at(0).wall, None));
-        assert_eq!((last.quota.as_str(), last.mode()), ("tenant:acme/daily", QuotaMode::Enforce));
+        assert_eq!((last.quota.as_str(), last.mode()), ("tenant:acme/daily", Mode::Enforce));
         assert_eq!(raised(&manager, 1), [], "cleared with the period, also if nobody touched it since");
         assert!(admit(&mut manager, at(DAY), &of("acme", 1000)).is_ok());
         assert_eq!(percents(&manager), [80, 95, 100, 80, 95, 100], "one charge can cross all of them");
@@ -99,7 +100,7 @@ fn each_key_has_its_own_alerts_and_is_named() {
     assert_eq!(usage(&manager, at(0), ids[1], key(Kind::User, "bob")).used, 3);
     assert!(admit(&mut manager, at(0), &Request { cost: 1, ..of_user("bob") }).is_ok());
     let last = manager.notices().since(1).next().unwrap();
-    assert_eq!((last.quota.as_str(), last.mode()), ("trial", QuotaMode::Shadow), "and what is tried says so");
+    assert_eq!((last.quota.as_str(), last.mode()), ("trial", Mode::Shadow), "and what is tried says so");
 }
 
 #[test]

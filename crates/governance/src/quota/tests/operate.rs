@@ -5,7 +5,8 @@ use super::support::{
     with,
 };
 use crate::export::ExportFormat;
-use crate::quota::{EnforcementMode, QuotaAnswer, QuotaError, QuotaMode, QuotaSettled, QuotaSpec};
+use crate::mode::Mode;
+use crate::quota::{EnforcementMode, QuotaAnswer, QuotaError, QuotaSettled, QuotaSpec};
 use crate::request::Request;
 use crate::scope::Kind;
 
@@ -213,7 +214,7 @@ fn what_a_shadow_is_asked_is_granted_and_charged_as_far_as_it_fits() {
     }
     assert_eq!(usage(&manager, at(0), ids[0], None).used, 8);
     assert_eq!(manager.get_quota_stats(ids[0]).unwrap().would_deny, 1);
-    let enforced = QuotaSpec { mode: QuotaMode::Enforce, ..spec("tenant:acme 10 daily") };
+    let enforced = QuotaSpec { mode: Mode::Enforce, ..spec("tenant:acme 10 daily") };
     manager.update(at(0), ids[0], &enforced).unwrap();
     assert!(!manager.consume_quota(at(0), ids[0], None, 3).unwrap().is_granted());
 }

@@ -4,9 +4,10 @@
 use super::model::{Model, Reckoned};
 use super::support::{DAY, SECOND, Small, amounts, at, key, manager, name, spec};
 use crate::decision::{Sharing, Wait};
+use crate::mode::Mode;
 use crate::quota::{
-    EnforcementMode, QuotaAmounts, QuotaAnswer, QuotaHold, QuotaId, QuotaMode, QuotaSettled, QuotaSpec,
-    QuotaUnit, QuotaUsage,
+    EnforcementMode, QuotaAmounts, QuotaAnswer, QuotaHold, QuotaId, QuotaSettled, QuotaSpec, QuotaUnit,
+    QuotaUsage,
 };
 use crate::rate_limiter::Access;
 use crate::request::{Request, Subject};
@@ -270,7 +271,7 @@ impl Both {
             let fits = model.fits(now, amount) || spec.enforcement == EnforcementMode::Soft;
             if fits {
                 charged.push(which);
-            } else if spec.mode == QuotaMode::Enforce {
+            } else if spec.mode == Mode::Enforce {
                 let end = model.reckon(now).period.end.0;
                 let most = spec.limit + spec.limit * u64::from(spec.rollover_percent) / 100;
                 let wait = if amount > most { Wait::Never } else { Wait::For(Nanos(end - now.0)) };
@@ -282,7 +283,7 @@ impl Both {
         }
         self.would_deny += family
             .iter()
-            .filter(|which| self.specs[which.0].mode == QuotaMode::Shadow && !charged.contains(which))
+            .filter(|which| self.specs[which.0].mode == Mode::Shadow && !charged.contains(which))
             .count() as u64;
         worst.map_or(Ok(charged), Err)
     }
@@ -298,7 +299,7 @@ impl Both {
         let mut sorted = charged.to_vec();
         sorted.sort_unstable();
         for which in sorted {
-            if self.specs[which.0].mode == QuotaMode::Shadow {
+            if self.specs[which.0].mode == Mode::Shadow {
                 continue;
             }
             let amount = u128::from(amount(self, which));
@@ -431,7 +432,7 @@ impl Both {
             // What is beyond 64 bits is cut off.
             let Reckoned { used, reserved, .. } = self.model(which).reckon(now);
             let amount = amount.min(u64::MAX - used - reserved);
-            let is_enforced = self.specs[which.0].mode == QuotaMode::Enforce;
+            let is_enforced = self.specs[which.0].mode == Mode::Enforce;
             let raised = if held && is_enforced {
                 self.numbers += 1;
                 let number = self.numbers;

@@ -3,7 +3,8 @@
 use super::request as plain;
 use super::support::{SECOND, at, fixed, hold, in_flight, key, named, of_user, spec, token_bucket, web};
 use crate::decision::{Reason, Verdict, Wait};
-use crate::limit::{LimitMode, LimitSpec};
+use crate::limit::LimitSpec;
+use crate::mode::Mode;
 use crate::rate_limiter::{Access, LimitError, LimitHold, LimitId, RateLimiter, Settled};
 use crate::request::{Request, Subject};
 use crate::scope::{KeyName, Kind};
@@ -139,7 +140,7 @@ fn a_key_in_flight_keeps_its_place() {
 #[test]
 fn a_shadow_limit_on_what_is_in_flight_is_refused() {
     let (mut limiter, ids) = limiter(&[spec("service:web", in_flight(2, "30s"))]);
-    let shadow = LimitSpec { mode: LimitMode::Shadow, ..spec("service:web", in_flight(2, "30s")) };
+    let shadow = LimitSpec { mode: Mode::Shadow, ..spec("service:web", in_flight(2, "30s")) };
     assert!(matches!(limiter.update(at(0), ids[0], &shadow), Err(LimitError::OutOfRange(_))));
     assert!(matches!(
         limiter.add(&LimitSpec { name: shadow.name, ..shadow }),

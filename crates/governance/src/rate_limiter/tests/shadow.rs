@@ -3,14 +3,15 @@
 use super::support::{at, fixed, governor, key, log, named, of_user, spec, token_bucket, web};
 use crate::decision::{Decision, Reason, Verdict};
 use crate::governor::Governor;
-use crate::limit::{LimitMode, LimitSpec, RateLimitAlgorithm};
+use crate::limit::{LimitSpec, RateLimitAlgorithm};
+use crate::mode::Mode;
 use crate::rate_limiter::{LimitId, LimitStats};
 use crate::request::{Request, Unit};
 use crate::scope::{Kind, NameRef};
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
 
 fn shadow(spec: LimitSpec) -> LimitSpec {
-    LimitSpec { mode: LimitMode::Shadow, ..spec }
+    LimitSpec { mode: Mode::Shadow, ..spec }
 }
 
 fn with<const KEYS: usize>(specs: &[LimitSpec]) -> (Box<Governor<KEYS, 64>>, Vec<LimitId>) {
@@ -194,7 +195,7 @@ proptest! {
             let limit = LimitSpec { unit: if bytes { Unit::Bytes } else { Unit::Requests }, ..limit };
             if in_shadow { shadow(limit) } else { limit }
         }).collect();
-        let real: Vec<LimitSpec> = specs.iter().filter(|spec| spec.mode == LimitMode::Enforce).copied().collect();
+        let real: Vec<LimitSpec> = specs.iter().filter(|spec| spec.mode == Mode::Enforce).copied().collect();
         let (mut with_shadows, _) = with::<64>(&specs);
         let (mut without, _) = with::<64>(&real);
         let mut now = 0;
