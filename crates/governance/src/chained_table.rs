@@ -12,7 +12,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// All-zero: a place that is none's, until the first entry lies in it.
+    /// All-zero: no entry's place.
     pub(crate) const ZERO: Self = Self { index: 0, generation: 0 };
 
     /// The entry's number, from 0, as it is kept.
@@ -33,20 +33,27 @@ pub(crate) struct Full;
 /// An entry's number plus one; 0 stands for none.
 type Link = u32;
 
+/// What there is to know of an entry on the way to it: small, so that a walk along a chain touches little memory.
 #[derive(Clone, Copy, Debug)]
-struct Entry<T> {
+struct Tag {
     hash: u64,
-    generation: u32,
     next: Link,
-    live: bool,
-    value: T,
+    /// Odd while an entry lies there: it goes up when one comes and when it goes.
+    generation: u32,
+}
+
+impl Tag {
+    const fn is_live(&self) -> bool {
+        self.generation % 2 == 1
+    }
 }
 
 /// A table of at most `N` times `PER` entries.
 #[derive(Debug)]
 pub(crate) struct ChainedTable<T, const N: usize, const PER: usize = 1> {
     heads: [[[Link; 2]; PER]; N],
-    entries: [[Entry<T>; PER]; N],
+    tags: [[Tag; PER]; N],
+    values: [[T; PER]; N],
     /// Entries that were given back, chained.
     free: Link,
     /// How many entries have ever been taken from the end.
@@ -63,7 +70,8 @@ impl<T: Copy, const N: usize, const PER: usize> ChainedTable<T, N, PER> {
         assert!(N * PER > 0 && N * PER < Link::MAX as usize, "links count entries from one");
         Self {
             heads: [[[0; 2]; PER]; N],
-            entries: [[Entry { hash: 0, generation: 0, next: 0, live: false, value: empty }; PER]; N],
+            tags: [[Tag { hash: 0, next: 0, generation: 0 }; PER]; N],
+            values: [[empty; PER]; N],
             free: 0,
             touched: 0,
             length: 0,
@@ -72,9 +80,8 @@ impl<T: Copy, const N: usize, const PER: usize> ChainedTable<T, N, PER> {
 
     /// Forgets every entry, in place. Places of before find nothing afterwards.
     pub(crate) fn clear(&mut self) {
-        for entry in &mut self.entries.as_flattened_mut()[..self.touched] {
-            entry.generation = entry.generation.wrapping_add(u32::from(entry.live));
-            entry.live = false;
+        for tag in &mut self.tags.as_flattened_mut()[..self.touched] {
+            tag.generation = tag.generation.wrapping_add(u32::from(tag.is_live()));
         }
         self.heads.as_flattened_mut().as_flattened_mut().fill(0);
         (self.free, self.touched, self.length) = (0, 0, 0);
@@ -93,11 +100,11 @@ impl<T: Copy, const N: usize, const PER: usize> ChainedTable<T, N, PER> {
     pub(crate) fn find(&self, hash: u64, mut is: impl FnMut(&T) -> bool) -> Option<Place> {
         let mut link = self.heads.as_flattened().as_flattened()[Self::head(hash)];
         while let Some(index) = link.checked_sub(1) {
-            let entry = &self.entries.as_flattened()[index as usize];
-            if entry.hash == hash && is(&entry.value) {
-                return Some(Place { index, generation: entry.generation });
+            let tag = &self.tags.as_flattened()[index as usize];
+            if tag.hash == hash && is(&self.values.as_flattened()[index as usize]) {
+                return Some(Place { index, generation: tag.generation });
             }
-            link = entry.next;
+            link = tag.next;
         }
         None
     }
@@ -105,7 +112,7 @@ impl<T: Copy, const N: usize, const PER: usize> ChainedTable<T, N, PER> {
     /// Adds an entry that is not in the table.
     pub(crate) fn insert(&mut self, hash: u64, value: T) -> Result<Place, Full> {
         let index = if let Some(index) = self.free.checked_sub(1) {
-            self.free = self.entries.as_flattened()[index as usize].next;
+            self.free = self.tags.as_flattened()[index as usize].next;
             index
         } else if self.touched < Self::CAPACITY {
             self.touched += 1;
@@ -115,67 +122,73 @@ impl<T: Copy, const N: usize, const PER: usize> ChainedTable<T, N, PER> {
         };
         let head = &mut self.heads.as_flattened_mut().as_flattened_mut()[Self::head(hash)];
         let next = core::mem::replace(head, index + 1);
-        let entry = &mut self.entries.as_flattened_mut()[index as usize];
-        *entry = Entry { hash, generation: entry.generation, next, live: true, value };
+        let tag = &mut self.tags.as_flattened_mut()[index as usize];
+        *tag = Tag { hash, next, generation: tag.generation.wrapping_add(1) };
+        self.values.as_flattened_mut()[index as usize] = value;
         self.length += 1;
-        Ok(Place { index, generation: entry.generation })
+        Ok(Place { index, generation: tag.generation })
     }
 
     /// Takes an entry out, and gives back what it was.
     pub(crate) fn remove(&mut self, place: Place) -> Option<T> {
-        self.get(place)?;
-        let entry = self.entries.as_flattened()[place.index()];
+        let value = *self.get(place)?;
         let own = place.index + 1;
-        let head = &mut self.heads.as_flattened_mut().as_flattened_mut()[Self::head(entry.hash)];
+        let Tag { hash, next, .. } = self.tags.as_flattened()[place.index()];
+        let head = &mut self.heads.as_flattened_mut().as_flattened_mut()[Self::head(hash)];
         if *head == own {
-            *head = entry.next;
+            *head = next;
         } else {
             let mut link = *head;
             while let Some(before) = link.checked_sub(1) {
-                let before = &mut self.entries.as_flattened_mut()[before as usize];
+                let before = &mut self.tags.as_flattened_mut()[before as usize];
                 link = before.next;
                 if link == own {
-                    before.next = entry.next;
+                    before.next = next;
                     break;
                 }
             }
         }
-        let removed = &mut self.entries.as_flattened_mut()[place.index()];
-        removed.live = false;
-        removed.generation = removed.generation.wrapping_add(1);
-        removed.next = core::mem::replace(&mut self.free, own);
+        let tag = &mut self.tags.as_flattened_mut()[place.index()];
+        tag.generation = tag.generation.wrapping_add(1);
+        tag.next = core::mem::replace(&mut self.free, own);
         self.length -= 1;
-        Some(entry.value)
+        Some(value)
+    }
+
+    /// Whether an entry is still the one that a place was of.
+    #[inline]
+    fn is_there(&self, place: Place) -> bool {
+        let tag = self.tags.as_flattened().get(place.index());
+        tag.is_some_and(|tag| tag.is_live() && tag.generation == place.generation)
     }
 
     /// The entry at a place, if it is still the same.
     #[inline]
     pub(crate) fn get(&self, place: Place) -> Option<&T> {
-        let entry = self.entries.as_flattened().get(place.index())?;
-        (entry.live && entry.generation == place.generation).then_some(&entry.value)
+        if self.is_there(place) { self.values.as_flattened().get(place.index()) } else { None }
     }
 
     /// The entry at a place, if it is still the same.
     #[inline]
     pub(crate) fn get_mut(&mut self, place: Place) -> Option<&mut T> {
-        let entry = self.entries.as_flattened_mut().get_mut(place.index())?;
-        (entry.live && entry.generation == place.generation).then_some(&mut entry.value)
+        if self.is_there(place) { self.values.as_flattened_mut().get_mut(place.index()) } else { None }
     }
 
     /// The place of an entry by its number, if one is there.
     pub(crate) fn place(&self, index: usize) -> Option<Place> {
-        let entry = self.entries.as_flattened().get(index).filter(|entry| entry.live)?;
-        Some(Place { index: u32::try_from(index).ok()?, generation: entry.generation })
+        let tag = self.tags.as_flattened().get(index).filter(|tag| tag.is_live())?;
+        Some(Place { index: u32::try_from(index).ok()?, generation: tag.generation })
     }
 
     /// Every entry, in the order of its number, which is that of coming as long as none has gone.
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (Place, &T)> + '_ {
-        let live =
-            self.entries.as_flattened()[..self.touched].iter().enumerate().filter(|(_, entry)| entry.live);
-        live.map(|(index, entry)| {
-            let index = u32::try_from(index).unwrap_or(u32::MAX);
-            (Place { index, generation: entry.generation }, &entry.value)
-        })
+        let tags = self.tags.as_flattened()[..self.touched].iter().enumerate();
+        tags.zip(self.values.as_flattened()).filter(|((_, tag), _)| tag.is_live()).map(
+            |((index, tag), value)| {
+                let index = u32::try_from(index).unwrap_or(u32::MAX);
+                (Place { index, generation: tag.generation }, value)
+            },
+        )
     }
 
     fn head(hash: u64) -> usize {

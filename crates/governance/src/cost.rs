@@ -76,29 +76,32 @@ pub const OVERFLOW: &str = "(overflow)";
 /// The tallies of a tenant and a service: one for each metric.
 type Tallies = [Tally; CostMetric::COUNT];
 
-/// What is known of a tenant.
+/// What is known of a tenant. What each charge looks at lies together, in the first lines of a cache.
 #[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
 struct Tenant {
-    spec: TenantSpec,
-    /// Whether it was declared, or came with a request.
-    is_declared: bool,
     /// The open billing period; of no length before the first charge.
     period: Period,
-    /// The last period before it in which anything was used, and whether there was one.
-    past_period: Period,
-    has_past: bool,
+    /// The one of its pairs that was charged last.
+    latest: Place,
     /// What was charged in the open period, corrections included.
     cost: NanoUnits,
     /// What was charged ever.
     total: NanoUnits,
+    /// Whether the alert of the open period was told.
+    is_alerted: bool,
+    days: Days,
+    spec: TenantSpec,
+    /// Whether it was declared, or came with a request.
+    is_declared: bool,
+    /// The last period before it in which anything was used, and whether there was one.
+    past_period: Period,
+    has_past: bool,
     /// What was told of periods that were invoiced before, and how often.
     late: NanoUnits,
     late_count: u64,
     /// When its account was opened.
     first: WallTime,
-    days: Days,
-    /// Whether the alert of the open period was told.
-    is_alerted: bool,
     /// Its invoices so far.
     invoices: u32,
     /// What is reserved and not settled.
@@ -311,10 +314,9 @@ impl Counts {
 impl Days {
     const EMPTY: Self = Self { latest: 0, kept: 0, costs: [NanoUnits::ZERO; DAYS_MAX as usize] };
 
-    /// Adds to the cost of the day of `now`, which is never before the latest.
+    /// Adds to the cost of a day, which is never before the latest.
     #[inline]
-    fn add(&mut self, now: WallTime, amount: NanoUnits) {
-        let day = day_of(now);
+    fn add(&mut self, day: u32, amount: NanoUnits) {
         if day != self.latest || self.kept == 0 {
             self.advance(day);
         }
@@ -365,6 +367,7 @@ impl Tenant {
         late_count: 0,
         first: WallTime(0),
         days: Days::EMPTY,
+        latest: Place::ZERO,
         is_alerted: false,
         invoices: 0,
         holds: 0,

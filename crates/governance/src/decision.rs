@@ -155,7 +155,9 @@ pub struct LimitStanding {
     pub capacity: Option<u64>,
     pub(crate) credit: u128,
     pub(crate) per_unit: u64,
-    pub(crate) refill: Refill,
+    /// How much is missing until it is full, and how much of that comes each nanosecond.
+    pub(crate) missing: u128,
+    pub(crate) each_nano: u64,
 }
 
 /// Whose bucket it is.
@@ -168,15 +170,6 @@ pub enum Sharing {
     Overflow,
 }
 
-/// How a bucket becomes full again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refill {
-    /// Steadily: so much is missing, and so much comes each nanosecond.
-    Steady { missing: u128, each_nano: u64 },
-    /// All at once, after so long.
-    Step(Nanos),
-}
-
 impl LimitStanding {
     /// What is left, in whole units.
     #[must_use]
@@ -187,10 +180,7 @@ impl LimitStanding {
     /// How long until the bucket is full, if nothing more is charged; rounded up.
     #[must_use]
     pub fn full_in(&self) -> Nanos {
-        match self.refill {
-            Refill::Steady { missing, each_nano } => div_ceil_nanos(missing, each_nano),
-            Refill::Step(after) => after,
-        }
+        div_ceil_nanos(self.missing, self.each_nano)
     }
 }
 

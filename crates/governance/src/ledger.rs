@@ -205,14 +205,22 @@ impl<const TENANTS: usize, const SERVICES: usize> Ledger<TENANTS, SERVICES> {
     }
 
     /// Posts an amount; a negative one goes the other way.
+    #[inline(always)] // the accounts are known where it is called
     pub(crate) fn post(&mut self, posting: Posting) {
         let Posting { debit, credit, amount, .. } = posting;
-        let (debit, credit) = if amount.0 < 0 { (credit, debit) } else { (debit, credit) };
-        let amount = NanoUnits(amount.0.abs());
+        if amount.0 < 0 {
+            return self.post_back(posting);
+        }
         self.add(debit, |balance| &mut balance.debits_posted, amount);
         self.add(credit, |balance| &mut balance.credits_posted, amount);
         self.assert_balanced();
-        self.postings.push(Posting { debit, credit, amount, ..posting });
+        self.postings.push(posting);
+    }
+
+    #[cold]
+    fn post_back(&mut self, posting: Posting) {
+        let Posting { debit, credit, amount, .. } = posting;
+        self.post(Posting { debit: credit, credit: debit, amount: -amount, ..posting });
     }
 
     /// Sets an amount aside on both sides. A negative one takes it back.
@@ -223,7 +231,7 @@ impl<const TENANTS: usize, const SERVICES: usize> Ledger<TENANTS, SERVICES> {
     }
 
     /// Adds to one side of an account, and to the totals by what has changed in it.
-    #[inline]
+    #[inline(always)] // the account is known where it is called
     fn add(&mut self, account: Account, side: impl Fn(&mut Balance) -> &mut i128, amount: NanoUnits) {
         let balance = match account {
             Account::Receivable(tenant) => &mut self.receivable[tenant as usize],
@@ -239,6 +247,7 @@ impl<const TENANTS: usize, const SERVICES: usize> Ledger<TENANTS, SERVICES> {
         *side(&mut self.totals) += change;
     }
 
+    #[inline]
     fn assert_balanced(&self) {
         assert!(self.totals.balances(), "the books do not balance");
     }

@@ -60,7 +60,7 @@ use crate::scope::{HashSecret, KeyHash, Name};
 use crate::text::Text;
 use crate::time::{Instant, Now, WallTime};
 use counter::Counter;
-use decide::Taking;
+use decide::{Judged, Taking};
 use matches::Match;
 use registry::Registry;
 
@@ -295,6 +295,8 @@ pub struct QuotaManager<const ACTIVE: usize> {
     /// The quotas that match the request at hand.
     matches: [Match; ALLOCATIONS_MAX],
     matched: usize,
+    /// What they said to it.
+    judged: Judged,
     /// Counts up whenever the matches are forgotten, so that an outdated clearance is known.
     serial: u64,
     /// Stands in for a counter that a peek does not find.
@@ -334,6 +336,7 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
             tick_hand: 0,
             matches: [Match::NONE; ALLOCATIONS_MAX],
             matched: 0,
+            judged: Judged::NONE,
             serial: 0,
             absent: Counter::FRESH,
             latest: Now { instant: Instant(0), wall: WallTime(0) },
@@ -385,10 +388,11 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
         access: Access,
     ) -> Result<QuotaClearance, QuotaRefusal> {
         let hashed = HashedSubject::new(subject, self.secret);
-        self.check_hashed(now, &hashed, amounts, access)
+        self.check_hashed(now, &hashed, amounts, access).ok_or_else(|| self.refusal())
     }
 
-    /// As [`QuotaManager::check`], of a subject whose keys may have been hashed already.
+    /// As [`QuotaManager::check`], of a subject whose keys may have been hashed already. If there is no clearance,
+    /// [`QuotaManager::refusal`] tells why: as one result, both would go through memory.
     #[inline]
     pub(crate) fn check_hashed(
         &mut self,
@@ -396,14 +400,15 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
         hashed: &HashedSubject<'_>,
         amounts: &QuotaAmounts,
         access: Access,
-    ) -> Result<QuotaClearance, QuotaRefusal> {
+    ) -> Option<QuotaClearance> {
         let now = self.monotonic(now).wall;
         if self.is_empty() {
             self.forget_matches();
-            let serial = self.serial;
-            return Ok(QuotaClearance { speaker: None, now, access, serial, holds: 0, observers: 0 });
+            self.judged = Judged::NONE;
+        } else {
+            self.check_matches(now, hashed, amounts, access);
         }
-        self.check_matches(now, hashed, amounts, access)
+        self.clearance(now, access)
     }
 
     #[inline(never)]
@@ -413,9 +418,9 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
         hashed: &HashedSubject<'_>,
         amounts: &QuotaAmounts,
         access: Access,
-    ) -> Result<QuotaClearance, QuotaRefusal> {
+    ) {
         self.find_matches(now, hashed, amounts, access);
-        self.judge(now, access)
+        self.judge(now, access);
     }
 
     /// Charges every quota that was found by the check, and tells how the tightest of them stands now.
@@ -424,6 +429,10 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
     /// If the clearance is outdated: it would charge the matches of another request; or if it comes from a peek.
     #[inline]
     pub fn charge(&mut self, clearance: QuotaClearance) -> Option<QuotaStanding> {
+        if self.matched == 0 {
+            self.assert_current(&clearance);
+            return None;
+        }
         self.take_all(clearance, Taking::Use, &mut |_| {})
     }
 

@@ -274,11 +274,11 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             Some(index) if index < self.matched => {
                 let matched = self.matches[index];
                 let (judged, is_crossing) = self.take(clearance.now, subject, matched);
-                Some(if is_crossing {
-                    self.give_notice(clearance.now, matched.limit, matched.place)
-                } else {
-                    judged.standing(matched)
-                })
+                let standing = judged.standing(matched);
+                if is_crossing {
+                    self.give_notice(clearance.now, matched.limit, matched.place);
+                }
+                Some(standing)
             }
             _ => None,
         };
@@ -689,13 +689,18 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         self.log.forget_promises();
     }
 
-    /// The subject that was checked last, with the hashes of its keys that were looked for.
-    pub(crate) fn hashed<'a>(&self, subject: &'a Subject<'a>) -> HashedSubject<'a> {
-        let hashed = HashedSubject::new(subject, self.secret);
+    /// What keys are hashed with.
+    pub(crate) const fn secret(&self) -> HashSecret {
+        self.secret
+    }
+
+    /// Tells the hashes of the keys that were looked for in the check of the same subject, which is the last one. They
+    /// are under [`RateLimiter::secret`].
+    #[inline(always)]
+    pub(crate) fn tell_hashes(&self, hashed: &HashedSubject<'_>) {
         for matched in &self.matches[..self.matched] {
             hashed.note(self.registry.entry(LimitId(matched.limit)).spec.scope.kind, matched.hash);
         }
-        hashed
     }
 
     /// The hash of a key of `kind`.

@@ -73,6 +73,12 @@ impl<const N: usize> Text<N> {
         core::str::from_utf8(&self.bytes[..usize::from(self.length)]).unwrap_or_default()
     }
 
+    /// Whether it is this text, without a look at whether its own bytes are one.
+    #[inline]
+    pub(crate) fn is(&self, text: &str) -> bool {
+        self.bytes[..usize::from(self.length)] == *text.as_bytes()
+    }
+
     /// Whether there is nothing in it.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

@@ -370,7 +370,7 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
             tenant.corrections = u32::try_from(place + 1).unwrap_or(0);
         }
         let payer = super::charge::Payer { tenant, service, pair: None };
-        self.post(now, PostingKind::Correction, payer, amount);
+        self.post(now, PostingKind::Correction, payer, amount, 0);
         Ok(())
     }
 

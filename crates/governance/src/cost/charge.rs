@@ -1,8 +1,9 @@
 //! The way of a charge: quote, post or set aside, settle. Nothing here is searched for.
 
+use super::price::MULTIPLIER_ONE;
 use super::{
     ANY_SERVICE, CostCollector, CostHold, CostMetric, CostModel, CostNotice, Estimate, OVERFLOW, OutOfRange,
-    Pair, Quote, Quoted, SERVICES_MAX, Service, Tallies, Tally, Tenant, TenantSpec, TierName,
+    Pair, Quote, Quoted, SERVICES_MAX, Service, Tallies, Tally, Tenant, TenantSpec, day_of,
 };
 use crate::chained_table::Place;
 use crate::ledger::{Account, Posting, PostingKind};
@@ -35,8 +36,14 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         let tenant = request.tenant.unwrap_or(NameRef::NOBODY);
         let nobody = || self.secret.hash(Kind::Tenant, KeyName::Text(NameRef::NOBODY));
         let tenant_hash = hashed.hash(&self.secret, Kind::Tenant).unwrap_or_else(nobody).0;
-        let service_hash = hashed.hash(&self.secret, Kind::Service).map_or(0, |hash| hash.0);
-        let pair = self.find_pair(tenant_hash, service_hash);
+        let (pair, service_hash) = match self.latest_pair(tenant_hash, service) {
+            // The hash is what a pair is made with.
+            Some(latest) => (Some(latest), 0),
+            None => {
+                let service_hash = hashed.hash(&self.secret, Kind::Service).map_or(0, |hash| hash.0);
+                (self.find_pair(tenant_hash, service_hash), service_hash)
+            }
+        };
         // Where there is no pair yet, the names are needed to make one.
         let (model, tenant_place) = if let Some(pair) = pair.and_then(|place| self.pairs.get(place)) {
             (self.services.get(pair.service).map_or(0, |service| service.model), Some(pair.tenant))
@@ -46,16 +53,19 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
             (self.model_of(service.as_str(), service_hash), self.find_tenant(tenant.as_str(), tenant_hash))
         };
         let Some(number) = usize::from(model).checked_sub(1) else { return Ok(unpriced) };
-        let mut tier = TierName::EMPTY;
         if let Some(place) = tenant_place {
             self.roll(place, now);
-            tier = self.tenants.get(place).map_or(TierName::EMPTY, |tenant| tenant.spec.tier);
         }
         let is_overflow =
             pair.is_none() && self.lacks_room(tenant_place.is_some(), service_hash, service.as_str());
         let model = &self.models[number];
-        let method = request.method.map_or("", NameRef::as_str);
-        self.quoted.multiplier = model.multipliers.product(tier.as_str(), method);
+        self.quoted.multiplier = if model.multipliers.is_empty() {
+            MULTIPLIER_ONE
+        } else {
+            let tenant = tenant_place.and_then(|place| self.tenants.get(place));
+            let tier = tenant.map_or("", |tenant| tenant.spec.tier.as_str());
+            model.multipliers.product(tier, request.method.map_or("", NameRef::as_str))
+        };
         let before = match pair.and_then(|place| self.pairs.get(place)) {
             Some(pair) => &pair.tallies,
             None if is_overflow => &self.overflow[number],
@@ -247,17 +257,14 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
 
     /// Posts what was used in the open period.
     fn post_usage(&mut self, now: WallTime, payer: Payer, amount: NanoUnits, requests: u64) {
-        self.post(now, PostingKind::Usage, payer, amount);
-        if let Some(service) = self.services.get_mut(payer.service) {
-            service.requests = service.requests.saturating_add(requests);
-        }
+        self.post(now, PostingKind::Usage, payer, amount, requests);
         self.counts.charged += 1;
         self.counts.overflow += u64::from(payer.pair.is_none());
     }
 
     /// Posts what was used in a period that was invoiced before: a line of the next invoice.
     pub(super) fn post_late(&mut self, now: WallTime, payer: Payer, amount: NanoUnits) {
-        self.post(now, PostingKind::LateUsage, payer, amount);
+        self.post(now, PostingKind::LateUsage, payer, amount, 0);
         if let Some(tenant) = self.tenants.get_mut(payer.tenant) {
             tenant.late += amount;
             tenant.late_count += 1;
@@ -265,16 +272,29 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         self.counts.late += 1;
     }
 
-    /// Posts an amount to the accounts of a tenant and a service, and to everything that sums it up.
-    pub(super) fn post(&mut self, now: WallTime, kind: PostingKind, payer: Payer, amount: NanoUnits) {
+    /// Posts what requests came to to the accounts of a tenant and a service, and to everything that sums it up.
+    #[inline]
+    pub(super) fn post(
+        &mut self,
+        now: WallTime,
+        kind: PostingKind,
+        payer: Payer,
+        amount: NanoUnits,
+        requests: u64,
+    ) {
         self.ledger.post(Posting { at: now, kind, debit: receivable(payer), credit: revenue(payer), amount });
-        self.days.add(now, amount);
+        let day = day_of(now);
+        self.days.add(day, amount);
         self.counts.total += amount;
         if let Some(service) = self.services.get_mut(payer.service) {
             service.total += amount;
+            service.requests = service.requests.saturating_add(requests);
         }
         let Some(tenant) = self.tenants.get_mut(payer.tenant) else { return };
-        tenant.days.add(now, amount);
+        if let Some(pair) = payer.pair {
+            tenant.latest = pair;
+        }
+        tenant.days.add(day, amount);
         tenant.cost += amount;
         tenant.total += amount;
         if tenant.spec.alert.amount.0 != 0 && !tenant.is_alerted && tenant.cost >= tenant.spec.alert.amount {
@@ -377,6 +397,23 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         self.services.insert(hash, service).unwrap_or(Place::ZERO)
     }
 
+    /// The pair that was charged last of a tenant, if it is with this service: most requests of a tenant are for the
+    /// service of the one before, and are spared the hash of its name.
+    #[inline]
+    fn latest_pair(&self, tenant_hash: u64, service: NameRef<'_>) -> Option<Place> {
+        let mut latest = None;
+        self.tenants.find(tenant_hash, |tenant| {
+            let pair = self.pairs.get(tenant.latest).filter(|pair| pair.tenant_hash == tenant_hash);
+            let known = pair.and_then(|pair| self.services.get(pair.service));
+            let is_it = known.is_some_and(|known| known.name.is(service.as_str()));
+            if is_it {
+                latest = Some(tenant.latest);
+            }
+            is_it
+        })?;
+        latest
+    }
+
     pub(super) fn find_pair(&self, tenant_hash: u64, service_hash: u64) -> Option<Place> {
         self.pairs.find(pair_hash(tenant_hash, service_hash), |pair| {
             pair.tenant_hash == tenant_hash && pair.service_hash == service_hash
@@ -431,20 +468,28 @@ pub(super) fn advance(
     mut change: impl FnMut(usize, Tally),
 ) -> Result<NanoUnits, OutOfRange> {
     let mut amount = NanoUnits::ZERO;
-    for (number, (metric, before)) in CostMetric::ALL.into_iter().zip(before).enumerate() {
-        let (price, count) = (model.price(metric), metric.amount(usage));
-        if count == 0 {
-            continue;
-        }
-        if !price.is_some() {
+    let amounts = CostMetric::amounts(usage);
+    let set = |set, number| set | u8::from(amounts[number] != 0) << number;
+    let mut pending = (0..CostMetric::COUNT).fold(0_u8, set);
+    while pending != 0 {
+        let number = pending.trailing_zeros() as usize;
+        pending &= pending - 1;
+        let (metric, count) = (CostMetric::ALL[number], amounts[number]);
+        let (price, before) = (model.price(metric), &before[number]);
+        // Each case by itself: one tally out of several would go through memory.
+        let charge = if let Some(after) = before.after_flat(price, metric.scale(), count, multiplier) {
+            change(number, after);
+            after.charged.0 - before.charged.0
+        } else if price.is_some() {
+            let after = before.after_any(price, metric.scale(), count, multiplier)?;
+            change(number, after);
+            after.charged.0.checked_sub(before.charged.0).ok_or(OutOfRange)?
+        } else {
             // What has no price is counted all the same, for whoever looks.
             change(number, before.counted(count));
             continue;
-        }
-        let after = before.after(price, metric.scale(), count, multiplier)?;
-        let charge = after.charged.0.checked_sub(before.charged.0).ok_or(OutOfRange)?;
+        };
         amount = NanoUnits(amount.0.checked_add(charge).ok_or(OutOfRange)?);
-        change(number, after);
     }
     Ok(amount)
 }

@@ -1,6 +1,6 @@
 //! What a service costs: a price for each metric, and multipliers by the tenant's tier and the request's method.
 
-use super::price::{MULTIPLIER_ONE, Price};
+use super::price::Price;
 use crate::field::{FieldValue, Problem, Quoted, SpecError, name, text};
 use crate::money::Currency;
 use crate::request::Usage;
@@ -89,15 +89,21 @@ impl CostMetric {
     /// How much of it there is in what a request takes.
     #[must_use]
     pub const fn amount(self, usage: &Usage) -> u64 {
-        match self {
-            Self::RequestCount => usage.requests,
-            Self::BytesProcessed => usage.bytes,
-            Self::ComputeTime => usage.compute_ms,
-            Self::StorageAccess => usage.storage_accesses,
-            Self::CacheHit => usage.cache_hits,
-            Self::InputTokens => usage.input_tokens(),
-            Self::OutputTokens => usage.output_tokens,
-        }
+        Self::amounts(usage)[self as usize]
+    }
+
+    /// How much there is of each, in the order of [`CostMetric::ALL`].
+    #[inline]
+    pub(crate) const fn amounts(usage: &Usage) -> [u64; Self::COUNT] {
+        [
+            usage.requests,
+            usage.bytes,
+            usage.compute_ms,
+            usage.storage_accesses,
+            usage.cache_hits,
+            usage.input_tokens(),
+            usage.output_tokens,
+        ]
     }
 }
 
@@ -187,9 +193,6 @@ impl Multipliers {
     /// The product for a tier and a method, in millionths.
     #[inline]
     pub(crate) fn product(&self, tier: &str, method: &str) -> u64 {
-        if self.length == 0 {
-            return MULTIPLIER_ONE;
-        }
         let of = |dimension: Dimension, value: &str| {
             let mut known = self.iter().filter(|multiplier| multiplier.dimension == dimension);
             known

@@ -202,12 +202,17 @@ impl Price {
         }
     }
 
-    /// What an event adds to the numerator.
+    /// The price of a count of units, if it is the same for every unit: nothing depends on what came before.
     #[inline]
+    fn flat(&self) -> Option<u64> {
+        let is_flat = self.length == 1 && self.mode != PriceMode::Package;
+        if is_flat { u64::try_from(self.tiers[0].amount).ok() } else { None }
+    }
+
+    /// What an event adds to the numerator.
     fn added(&self, before: u128, amount: u64, scale: u64) -> i128 {
-        if self.length == 1 && self.mode != PriceMode::Package {
-            // One price for every unit: nothing depends on what came before.
-            return i128::from(self.tiers[0].amount) * i128::from(amount);
+        if let Some(each) = self.flat() {
+            return i128::from(each) * i128::from(amount);
         }
         self.cumulative(before + u128::from(amount), scale) - self.cumulative(before, scale)
     }
@@ -260,10 +265,42 @@ pub struct OutOfRange;
 impl Tally {
     pub(crate) const ZERO: Self = Self { quantity: 0, charged: NanoUnits::ZERO, remainder: 0 };
 
+    /// As [`Tally::after_any`], at one price for every unit, where 64 bits are enough to compute the charge: the usual
+    /// case.
+    #[inline(always)]
+    pub(crate) fn after_flat(&self, price: &Price, scale: u64, amount: u64, multiplier: u64) -> Option<Self> {
+        const ONE: i64 = MULTIPLIER_ONE.cast_signed();
+        // So that twice a numerator fits, of which the remainder is no more than half a denominator.
+        const PARTS_MAX: u64 = (i64::MAX / (4 * ONE)).cast_unsigned();
+        let each = price.flat().filter(|_| multiplier == MULTIPLIER_ONE)?;
+        let parts = price.count * scale;
+        let added = each.checked_mul(amount)?;
+        if parts > PARTS_MAX || self.quantity >= QUANTITY_MAX / 2 || self.charged.0.unsigned_abs() >= 1 << 126
+        {
+            return None;
+        }
+        let (whole, rest) = if parts == 1 { (added, 0) } else { (added / parts, added % parts) };
+        let denominator = parts.cast_signed() * ONE;
+        let mut remainder = rest.cast_signed() * ONE + i64::try_from(self.remainder).ok()?;
+        let mut charged = self.charged.0 + i128::from(whole);
+        // Half to even, of the whole sum and not of what is added to it.
+        let half = 2 * remainder - denominator;
+        if half > 0 || half == 0 && charged & 1 != 0 {
+            (charged, remainder) = (charged + 1, remainder - denominator);
+        } else if half == -2 * denominator && charged & 1 != 0 {
+            (charged, remainder) = (charged - 1, remainder + denominator);
+        }
+        Some(Self {
+            quantity: self.quantity + u128::from(amount),
+            charged: NanoUnits(charged),
+            remainder: remainder.into(),
+        })
+    }
+
     /// The tally after an event, and with it the charge: the difference of `charged`. `scale` is how many parts of
     /// the metric make one unit of the price, `multiplier` is in millionths.
-    #[inline(always)] // its result would go through memory
-    pub(crate) fn after(
+    #[inline(never)]
+    pub(crate) fn after_any(
         &self,
         price: &Price,
         scale: u64,
@@ -314,8 +351,8 @@ impl Tally {
 /// needed.
 #[inline]
 fn div_rem(numerator: i128, denominator: i128) -> (i128, i128) {
-    if let (Ok(numerator), Ok(denominator)) = (u64::try_from(numerator), u64::try_from(denominator)) {
-        return ((numerator / denominator).into(), (numerator % denominator).into());
+    if denominator == 1 {
+        return (numerator, 0);
     }
     if numerator >= 0 && numerator < denominator {
         return (0, numerator);
@@ -323,15 +360,33 @@ fn div_rem(numerator: i128, denominator: i128) -> (i128, i128) {
     if numerator < 0 && -numerator <= denominator {
         return (-1, numerator + denominator);
     }
+    if let (Ok(numerator), Ok(denominator)) = (u64::try_from(numerator), u64::try_from(denominator)) {
+        return ((numerator / denominator).into(), (numerator % denominator).into());
+    }
     (numerator.div_euclid(denominator), numerator.rem_euclid(denominator))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{COUNT_MAX, MULTIPLIER_ONE, PRICE_MAX, Price, QUANTITY_MAX, Tally};
+    use super::{COUNT_MAX, MULTIPLIER_ONE, OutOfRange, PRICE_MAX, Price, QUANTITY_MAX, Tally};
     use crate::money::NanoUnits;
     use num_bigint::BigInt;
     use proptest::prelude::{ProptestConfig, Strategy, any, prop, prop_oneof, proptest};
+
+    /// The tally after an event, which both ways to it agree on.
+    fn after(
+        tally: &Tally,
+        price: &Price,
+        scale: u64,
+        amount: u64,
+        multiplier: u64,
+    ) -> Result<Tally, OutOfRange> {
+        let after = tally.after_any(price, scale, amount, multiplier);
+        if let Some(flat) = tally.after_flat(price, scale, amount, multiplier) {
+            assert_eq!(Ok(flat), after);
+        }
+        after
+    }
 
     #[test]
     fn prices_read_as_they_print() {
@@ -376,7 +431,7 @@ mod tests {
             amounts
                 .iter()
                 .map(|&amount| {
-                    let after = tally.after(&price, 1, amount, MULTIPLIER_ONE).unwrap();
+                    let after = after(&tally, &price, 1, amount, MULTIPLIER_ONE).unwrap();
                     let charge = after.charged - tally.charged;
                     tally = after;
                     i64::try_from(charge.0).unwrap() / 1_000_000
@@ -394,11 +449,11 @@ mod tests {
     fn what_cannot_be_counted_is_refused() {
         let price = Price::parse("1000000 USD").unwrap();
         let full = Tally { quantity: QUANTITY_MAX - 5, ..Tally::ZERO };
-        assert!(full.after(&price, 1, 6, MULTIPLIER_ONE).is_err());
-        assert!(full.after(&price, 1, 5, MULTIPLIER_ONE).is_ok());
-        assert!(Tally::ZERO.after(&price, 1, u64::MAX, MULTIPLIER_ONE).is_ok());
+        assert!(after(&full, &price, 1, 6, MULTIPLIER_ONE).is_err());
+        assert!(after(&full, &price, 1, 5, MULTIPLIER_ONE).is_ok());
+        assert!(after(&Tally::ZERO, &price, 1, u64::MAX, MULTIPLIER_ONE).is_ok());
         let rich = Tally { charged: NanoUnits(i128::MAX - 3), ..Tally::ZERO };
-        assert!(rich.after(&price, 1, 1, MULTIPLIER_ONE).is_err());
+        assert!(after(&rich, &price, 1, 1, MULTIPLIER_ONE).is_err());
     }
 
     /// The price as the model knows it: mode, count, and tiers by amount and end.
@@ -492,7 +547,7 @@ mod tests {
             for (amount, multiplier) in events {
                 let next = &quantity + BigInt::from(amount);
                 let added = exact(&plain, &next, scale) - exact(&plain, &quantity, scale);
-                let Ok(after) = tally.after(&price, scale, amount, multiplier) else { continue };
+                let Ok(after) = after(&tally, &price, scale, amount, multiplier) else { continue };
                 tally = after;
                 quantity = next;
                 sum += added * BigInt::from(multiplier);

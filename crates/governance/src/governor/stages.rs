@@ -5,11 +5,9 @@ use crate::cost::{CostCollector, Estimate, Quote};
 use crate::decision::{Decision, LimitStanding, Reason, Verdict, Wait};
 use crate::money::NanoUnits;
 use crate::outcome::Outcome;
-use crate::quota::{
-    QuotaAmounts, QuotaClearance, QuotaHold, QuotaManager, QuotaRefusal, QuotaSettled, QuotaStanding,
-};
+use crate::quota::{QuotaAmounts, QuotaClearance, QuotaHold, QuotaManager, QuotaSettled, QuotaStanding};
 use crate::rate_limiter::{Access, Clearance, LimitHold, RateLimiter, Settled};
-use crate::request::{Settlement, Subject, Usage};
+use crate::request::{HashedSubject, Settlement, Subject, Usage};
 use crate::tickets::Tickets;
 use crate::time::{Nanos, Now};
 
@@ -42,10 +40,11 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
     ) -> Decision {
         let request = subject.request;
         let usage = request.usage();
-        let hashed = self.limits.hashed(subject);
-        let quotas = match self.quotas.check_hashed(now, &hashed, &QuotaAmounts::from(usage), access) {
-            Ok(clearance) => clearance,
-            Err(refusal) => return self.refuse_by_quota(limits, None, &refusal),
+        let hashed = HashedSubject::new(subject, self.limits.secret());
+        self.limits.tell_hashes(&hashed);
+        let amounts = QuotaAmounts::from(usage);
+        let Some(quotas) = self.quotas.check_hashed(now, &hashed, &amounts, access) else {
+            return self.refuse_by_quota(limits);
         };
         let estimate = match request.settlement {
             Settlement::Final => Estimate::Exact,
@@ -57,9 +56,8 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
             return Decision { limit, quota, retry: Some(Wait::Never), ..decision };
         };
         let spent = QuotaAmounts::of_cost(quote.amount().map_or(0, NanoUnits::as_spent));
-        let budgets = match self.budgets.check_hashed(now, &hashed, &spent, access) {
-            Ok(clearance) => clearance,
-            Err(refusal) => return self.refuse_by_quota(limits, Some(quotas), &refusal),
+        let Some(budgets) = self.budgets.check_hashed(now, &hashed, &spent, access) else {
+            return self.refuse_by_budget(limits, quotas);
         };
         let needs_ticket = limits.needs_ticket() || quotas.needs_ticket();
         if request.settlement == Settlement::Final && !needs_ticket && access == Access::Charge {
@@ -75,23 +73,21 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
         }
     }
 
-    /// A quota or a budget refuses what the stages before it have agreed to.
+    /// A quota refuses what the limits have agreed to.
     #[cold]
-    fn refuse_by_quota(
-        &mut self,
-        limits: Clearance,
-        quotas: Option<QuotaClearance>,
-        refusal: &QuotaRefusal,
-    ) -> Decision {
+    fn refuse_by_quota(&mut self, limits: Clearance) -> Decision {
+        let (limit, refusal) = (self.limits.release(limits), self.quotas.refusal());
         let decision = Decision::plain(Verdict::Deny, refusal.reason);
-        let decision =
-            Decision { limit: self.limits.release(limits), retry: Some(refusal.retry), ..decision };
-        match quotas {
-            None => Decision { quota: Some(refusal.quota), ..decision },
-            Some(quotas) => {
-                Decision { quota: self.quotas.release(quotas), budget: Some(refusal.quota), ..decision }
-            }
-        }
+        Decision { limit, quota: Some(refusal.quota), retry: Some(refusal.retry), ..decision }
+    }
+
+    /// A budget refuses what the limits and the quotas have agreed to.
+    #[cold]
+    fn refuse_by_budget(&mut self, limits: Clearance, quotas: QuotaClearance) -> Decision {
+        let (limit, quota) = (self.limits.release(limits), self.quotas.release(quotas));
+        let refusal = self.budgets.refusal();
+        let decision = Decision::plain(Verdict::Deny, refusal.reason);
+        Decision { limit, quota, budget: Some(refusal.quota), retry: Some(refusal.retry), ..decision }
     }
 
     /// Charges what is final in every stage.

@@ -25,6 +25,24 @@ pub(super) enum Taking {
     UseAndObserve,
 }
 
+/// What all quotas that match say to a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Judged {
+    /// Which of the matches speaks for the decision.
+    speaker: Option<usize>,
+    /// Whether it refuses, and how long until it has room.
+    refuses: bool,
+    retry: Wait,
+    holds: usize,
+    observers: usize,
+}
+
+impl Judged {
+    /// All-zero.
+    pub(super) const NONE: Self =
+        Self { speaker: None, refuses: false, retry: Wait::For(Nanos(0)), holds: 0, observers: 0 };
+}
+
 /// What a quota says to a request.
 enum Verdict {
     Fits { left: Share, is_observed: bool },
@@ -57,7 +75,7 @@ impl Share {
 
 impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
     /// Judges every match: which one refuses for longest, or else which one is the tightest.
-    pub(super) fn judge(&mut self, now: WallTime, access: Access) -> Result<QuotaClearance, QuotaRefusal> {
+    pub(super) fn judge(&mut self, now: WallTime, access: Access) {
         let (mut holds, mut observers) = (0, 0);
         let mut worst: Option<(usize, Wait)> = None;
         let mut tightest: Option<(usize, Share)> = None;
@@ -91,17 +109,41 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
                 }
             }
         }
-        if let Some((index, retry)) = worst {
-            let matched = self.matches[index];
-            let quota = self.standing(matched);
-            let is_budget = self.registry.entry(matched.number).spec.unit == QuotaUnit::Cost;
-            self.stats.denied += u64::from(access == Access::Charge);
-            self.forget_matches();
-            let reason = if is_budget { Reason::OverBudget } else { Reason::OverQuota };
-            return Err(QuotaRefusal { reason, quota, retry });
-        }
-        let speaker = tightest.map(|(index, _)| index);
-        Ok(QuotaClearance { speaker, now, access, serial: self.serial, holds, observers })
+        self.judged = match worst {
+            Some((index, retry)) => {
+                self.stats.denied += u64::from(access == Access::Charge);
+                Judged { speaker: Some(index), refuses: true, retry, ..Judged::NONE }
+            }
+            None => {
+                let speaker = tightest.map(|(index, _)| index);
+                Judged { speaker, holds, observers, ..Judged::NONE }
+            }
+        };
+    }
+
+    /// What the matches said when they were judged; none if [`QuotaManager::refusal`] has more.
+    #[inline]
+    pub(super) fn clearance(&self, now: WallTime, access: Access) -> Option<QuotaClearance> {
+        let Judged { speaker, refuses, holds, observers, .. } = self.judged;
+        let clearance = QuotaClearance { speaker, now, access, serial: self.serial, holds, observers };
+        (!refuses).then_some(clearance)
+    }
+
+    /// How the quota stands that has refused. Lets go of what was found.
+    ///
+    /// # Panics
+    /// If none has refused.
+    #[cold]
+    pub(crate) fn refusal(&mut self) -> QuotaRefusal {
+        let Judged { speaker: Some(index), refuses: true, retry, .. } = self.judged else {
+            panic!("no quota has refused");
+        };
+        let matched = self.matches[index];
+        let quota = self.standing(matched);
+        let is_budget = self.registry.entry(matched.number).spec.unit == QuotaUnit::Cost;
+        self.forget_matches();
+        let reason = if is_budget { Reason::OverBudget } else { Reason::OverQuota };
+        QuotaRefusal { reason, quota, retry }
     }
 
     /// Brings the counter of a match to the present, and judges its amount by it.
@@ -193,7 +235,7 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
     }
 
     /// Charges a quota that has room.
-    #[inline(never)]
+    #[inline]
     fn take(&mut self, now: WallTime, matched: Match, taking: Taking, each: &mut dyn FnMut(QuotaHold)) {
         if matched.is_skipped {
             return;

@@ -78,9 +78,9 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
         };
         let now = self.monotonic(now).wall;
         self.match_one(now, number, key, amount, access);
-        let clearance = match self.judge(now, access) {
-            Ok(clearance) => clearance,
-            Err(refusal) => return Ok(QuotaAnswer::Refused(refusal)),
+        self.judge(now, access);
+        let Some(clearance) = self.clearance(now, access) else {
+            return Ok(QuotaAnswer::Refused(self.refusal()));
         };
         let asked = self.matches[0];
         match access {

@@ -29,7 +29,7 @@ pub(crate) use adjust::Mark;
 
 use super::LimitId;
 use super::log_pool::{Log, LogPool};
-use crate::decision::{LimitStanding, Refill, Sharing, Wait, div_ceil_nanos};
+use crate::decision::{LimitStanding, Sharing, Wait, div_ceil_nanos};
 use crate::limit::{Align, BucketShape, RateLimitAlgorithm, WindowShape};
 use crate::scope::KeyHash;
 use crate::time::{Nanos, Now};
@@ -528,14 +528,13 @@ impl Terms<'_> {
         })
     }
 
-    /// How the settled bucket becomes full again.
+    /// How much is missing until the settled bucket is full again, and how much of that comes each nanosecond. What
+    /// becomes full all at once lacks the time until then.
     #[inline(always)]
-    pub(crate) fn refill<const LOG: usize>(&self, bucket: &Bucket, log: &LogPool<LOG>) -> Refill {
+    fn refill<const LOG: usize>(&self, bucket: &Bucket, log: &LogPool<LOG>) -> (u128, u64) {
         match (self.algorithm.bucket(), bucket) {
-            (Some(shape), Bucket::Level { debt, .. }) => {
-                Refill::Steady { missing: self.missing(&shape, debt.get()), each_nano: shape.rate.count }
-            }
-            _ => Refill::Step(self.full_in_of_other(bucket, log)),
+            (Some(shape), Bucket::Level { debt, .. }) => (self.missing(&shape, debt.get()), shape.rate.count),
+            _ => (self.full_in_of_other(bucket, log).0.into(), 1),
         }
     }
 
@@ -585,14 +584,15 @@ impl Terms<'_> {
         log: &LogPool<LOG>,
     ) -> LimitStanding {
         let room = self.room(bucket);
-        let refill = room.map(|_| self.refill(bucket, log));
+        let (missing, each_nano) = room.map_or((0, 1), |_| self.refill(bucket, log));
         LimitStanding {
             limit,
             shared,
             capacity: room.map(|room| room.capacity),
             credit: room.map_or(0, |room| room.credit),
             per_unit: room.map_or(1, |room| room.per_unit),
-            refill: refill.unwrap_or(Refill::Step(Nanos::ZERO)),
+            missing,
+            each_nano,
         }
     }
 

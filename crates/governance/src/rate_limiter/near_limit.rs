@@ -4,7 +4,6 @@
 //! decision has found at least half of it. One bit of the bucket says which of the two is awaited.
 
 use super::{LimitId, Match, Place, RateLimiter};
-use crate::decision::LimitStanding;
 use crate::limit::LimitName;
 use crate::notice::Notices;
 use crate::scope::{KeyHash, Name};
@@ -49,11 +48,11 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         &self.notices
     }
 
-    /// Notes that little is left of the bucket of a match, and tells how it stands.
+    /// Notes that little is left of the bucket of a match.
     // It takes what it needs of the match in registers: the whole would be copied for it where it is not needed.
     #[cold]
     #[inline(never)]
-    pub(super) fn give_notice(&mut self, now: Now, limit: u16, place: Place) -> LimitStanding {
+    pub(super) fn give_notice(&mut self, now: Now, limit: u16, place: Place) {
         // Every bucket that can be charged has the hash of its key beside it.
         let matched = Match { limit, place, hash: KeyHash(0) };
         let judged = self.settled(now, matched);
@@ -67,6 +66,5 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         let name = self.registry.entry(limit).spec.name;
         let (remaining, capacity) = (standing.remaining(), standing.capacity.unwrap_or(0));
         self.notices.push(NearLimit { limit, name, key, remaining, capacity, at: now });
-        standing
     }
 }

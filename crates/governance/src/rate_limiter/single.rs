@@ -70,11 +70,10 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
                 self.registry.entry_mut(id).stats.allowed += 1;
                 let mut judged = self.settled(now, matched);
                 let is_crossing = judged.charge(cost);
-                let limit = Some(if is_crossing {
-                    self.give_notice(now, matched.limit, matched.place)
-                } else {
-                    judged.standing(matched)
-                });
+                let limit = Some(judged.standing(matched));
+                if is_crossing {
+                    self.give_notice(now, matched.limit, matched.place);
+                }
                 let verdict = if turn == Nanos::ZERO { Verdict::Allow } else { Verdict::Delay(turn) };
                 Decision { limit, ..Decision::plain(verdict, Reason::WithinLimits) }
             }
