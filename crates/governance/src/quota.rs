@@ -273,13 +273,14 @@ pub struct QuotaRefusal {
     pub retry: Wait,
 }
 
-/// A key with a counter of its own.
+/// A key with a counter of its own. What each charge looks at lies together, in the first two lines of a cache.
 #[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
 struct Keyed {
-    quota: u16,
     hash: KeyHash,
-    name: Name,
+    quota: u16,
     counter: Counter,
+    name: Name,
 }
 
 /// Quotas with up to `ACTIVE` keys of wildcard scopes. All-zero when empty.

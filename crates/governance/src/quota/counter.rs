@@ -27,8 +27,9 @@ pub struct PastUsage {
     pub capacity: u64,
 }
 
-/// What of a quota is used. All-zero before it begins.
+/// What of a quota is used. All-zero before it begins. What each charge looks at comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub(super) struct Counter {
     /// The period that it counts.
     pub(super) period: Period,
@@ -43,12 +44,6 @@ pub(super) struct Counter {
     pub(super) carry: u64,
     /// Requests that were charged in the present period, or outcomes that were observed in it.
     pub(super) requests: u64,
-    /// The largest use before the past period that is kept.
-    older_peak: u64,
-    /// When it began.
-    pub(super) began: WallTime,
-    /// The past period that is kept.
-    pub(super) past: Option<PastUsage>,
     /// Holds that are not settled yet, of any period.
     pub(super) holds: u32,
     /// Requests that it refused, ever.
@@ -57,6 +52,12 @@ pub(super) struct Counter {
     pub(super) raised: u8,
     /// Whether it was charged in the present period.
     is_charged: bool,
+    /// The largest use before the past period that is kept.
+    older_peak: u64,
+    /// When it began.
+    pub(super) began: WallTime,
+    /// The past period that is kept.
+    pub(super) past: Option<PastUsage>,
 }
 
 impl Counter {

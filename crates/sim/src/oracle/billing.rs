@@ -110,8 +110,8 @@ pub struct Billing {
     late: BTreeMap<(String, Period), Late>,
     /// Quantities that were told of a period when it was over.
     told_late: BTreeMap<(String, Period, String, Metric), BigInt>,
-    /// Of each tenant that was ever charged or asked to reserve: the present period, and the one that was before it.
-    known: BTreeMap<String, (Period, Option<Period>)>,
+    /// When the periods began in which a tenant used anything, whether it had a price or not.
+    used: BTreeMap<String, BTreeSet<u64>>,
 }
 
 /// One service and metric in one billing period of one tenant.
@@ -145,7 +145,7 @@ impl Billing {
             accounts: BTreeMap::new(),
             late: BTreeMap::new(),
             told_late: BTreeMap::new(),
-            known: BTreeMap::new(),
+            used: BTreeMap::new(),
         }
     }
 
@@ -176,25 +176,13 @@ impl Billing {
     /// Lets time go on: what was the present period of a tenant may be over.
     pub fn see(&mut self, wall_ns: u64) {
         self.latest_wall_ns = self.latest_wall_ns.max(wall_ns);
-        let is_over = |present: &Period| present.end_ns <= self.latest_wall_ns;
-        let over = self.known.iter().filter(|(_, (present, _))| is_over(present));
-        let over: Vec<String> = over.map(|(tenant, _)| tenant.clone()).collect();
-        for tenant in over {
-            let now = self.period(wall_ns, &tenant);
-            let (present, before) = self.known.get_mut(&tenant).expect("a tenant that is known");
-            if *present != now {
-                (*before, *present) = (Some(*present), now);
-            }
-        }
     }
 
     /// The period in which an event is reserved, if it has a price.
     pub fn reserve(&mut self, wall_ns: u64, event: &Priced<'_>) -> Option<Period> {
         self.see(wall_ns);
         CostModel::find(&self.models, event.service)?;
-        let period = self.period(wall_ns, event.tenant);
-        self.known.entry(event.tenant.to_owned()).or_insert((period, None));
-        Some(period)
+        Some(self.period(wall_ns, event.tenant))
     }
 
     /// Charges an event that was reserved in a period.
@@ -206,7 +194,9 @@ impl Billing {
         }
         let model = CostModel::find(&self.models, event.service).expect("what was reserved has a price");
         let factor = model.factor(event.priority, event.method);
-        let is_last = self.known[event.tenant].1 == Some(reserved_in);
+        let used = self.used.get(event.tenant);
+        let last = used.and_then(|used| used.range(..present.start_ns).next_back().copied());
+        let is_last = last == Some(reserved_in.start_ns);
         let accounts = self.accounts.get(&(event.tenant.to_owned(), reserved_in));
         let mut charges = Vec::new();
         for metric in Metric::ALL {
@@ -233,8 +223,11 @@ impl Billing {
 
     /// Charges an event.
     pub fn post(&mut self, wall_ns: u64, event: &Priced<'_>) -> Vec<Charge> {
-        self.reserve(wall_ns, event);
+        let is_priced = self.reserve(wall_ns, event).is_some();
         let period = self.period(wall_ns, event.tenant);
+        if is_priced && Metric::ALL.into_iter().any(|metric| metric.quantity(&event.usage) > 0) {
+            self.used.entry(event.tenant.to_owned()).or_default().insert(period.start_ns);
+        }
         let rated = self.rate(wall_ns, event);
         for (charge, exact) in &rated {
             let accounts = self.accounts.entry((event.tenant.to_owned(), period)).or_default();
