@@ -377,13 +377,7 @@ pub enum BudgetError {
 impl fmt::Display for BudgetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Quota(QuotaError::DuplicateName) => {
-                f.write_str("a budget of that name exists; give it another name")
-            }
-            Self::Quota(QuotaError::Full) => {
-                write!(f, "there are {ALLOCATIONS_MAX} budgets already, and no more fit")
-            }
-            Self::Quota(error) => error.fmt(f),
+            Self::Quota(error) => error.write(f, "budget", "amount"),
             Self::Cost(error) => error.fmt(f),
         }
     }

@@ -41,28 +41,43 @@ pub enum QuotaError {
     OutOfRange(SpecError),
 }
 
+impl QuotaError {
+    /// Writes it of what is kept as a quota, a quota or a budget, and of the field that says how much there is.
+    pub(crate) fn write(&self, f: &mut fmt::Formatter<'_>, noun: &str, amount: &str) -> fmt::Result {
+        match self {
+            Self::DuplicateName => write!(f, "a {noun} of that name exists; give it another name"),
+            Self::Full => write!(f, "there are {ALLOCATIONS_MAX} {noun}s already, and no more fit"),
+            Self::UnknownQuota => write!(f, "there is no {noun} of that name"),
+            Self::UnknownParent => write!(f, "parent: there is no {noun} of that name"),
+            Self::Cycle => write!(f, "parent: the {noun} would be its own ancestor"),
+            Self::TooManyLevels => {
+                write!(f, "parent: more than {LEVELS_MAX} levels of parents, or a cycle of them")
+            }
+            Self::ParentUnit => {
+                write!(f, "parent: it counts another unit; expected a {noun} of the same unit")
+            }
+            Self::ShadowParent => write!(f, "parent: a {noun} in shadow mode has no children"),
+            Self::AboveParent => write!(f, "{amount}: the {amount} of a child is at most that of its parent"),
+            Self::InUse => {
+                f.write_str("it is the parent of another one, or reservations of it are not settled yet")
+            }
+            Self::UnknownKey => write!(f, "the {noun} has no counter for that key"),
+            Self::NoKeys => write!(f, "the {noun} has one counter; leave out the key"),
+            Self::KeyNeeded => write!(f, "the {noun} has a counter for each key; name one with key=NAME"),
+            Self::Observed => {
+                write!(f, "the {noun} counts outcomes of requests; nothing else can be charged to it")
+            }
+            Self::FixedField => {
+                write!(f, "name, scope and unit cannot be changed; remove the {noun} and add another")
+            }
+            Self::OutOfRange(error) => fmt::Display::fmt(error, f),
+        }
+    }
+}
+
 impl fmt::Display for QuotaError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::DuplicateName => "a quota of that name exists; give it another name",
-            Self::Full => return write!(f, "there are {ALLOCATIONS_MAX} quotas already, and no more fit"),
-            Self::UnknownQuota => "there is no quota of that name",
-            Self::UnknownParent => "parent: there is no quota of that name",
-            Self::Cycle => "parent: the quota would be its own ancestor",
-            Self::TooManyLevels => {
-                return write!(f, "parent: more than {LEVELS_MAX} levels of parents, or a cycle of them");
-            }
-            Self::ParentUnit => "parent: it counts another unit; expected a quota of the same unit",
-            Self::ShadowParent => "parent: a quota in shadow mode has no children",
-            Self::AboveParent => "limit: the limit of a child is at most that of its parent",
-            Self::InUse => "it is the parent of another one, or reservations of it are not settled yet",
-            Self::UnknownKey => "the quota has no counter for that key",
-            Self::NoKeys => "the quota has one counter; leave out the key",
-            Self::KeyNeeded => "the quota has a counter for each key; name one with key=NAME",
-            Self::Observed => "the quota counts outcomes of requests; nothing else can be charged to it",
-            Self::FixedField => "name, scope and unit cannot be changed; remove the quota and add another",
-            Self::OutOfRange(error) => return error.fmt(f),
-        })
+        self.write(f, "quota", "limit")
     }
 }
 

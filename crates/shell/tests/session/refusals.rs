@@ -104,12 +104,22 @@ fn a_budget_is_refused_as_a_budget() {
     refuses(
         &mut desk,
         "cost remove budget all",
-        "error: all: reservations of the budget are not settled yet\n",
+        "error: all: it is the parent of another one, or reservations of it are not settled yet\n",
     );
     refuses(
         &mut desk,
         "cost budget scope=tenant:* name=all amount=\"5 USD\"",
         "error: all: a budget of that name exists; give it another name\n",
+    );
+    refuses(
+        &mut desk,
+        "cost budget scope=tenant:acme name=acme amount=\"5 USD\" parent=some",
+        "error: acme: parent: there is no budget of that name\n",
+    );
+    refuses(
+        &mut desk,
+        "cost budget scope=tenant:acme name=acme amount=\"11 USD\" parent=all",
+        "error: acme: amount: the amount of a child is at most that of its parent\n",
     );
 }
 

@@ -13,7 +13,6 @@ use governance::cost::{
 };
 use governance::field::{FieldValue, SpecError};
 use governance::money::{Currency, Money, NanoUnits};
-use governance::quota::QuotaError;
 use governance::request::Usage;
 use governance::scope::NameRef;
 use governance::time::WallTime;
@@ -93,7 +92,7 @@ pub(in crate::commands) fn budget(context: &mut Context<'_>, invocation: &Invoca
     }
     live.budgets
         .allocate_quota(&budget.quota)
-        .map_err(|error| context.fail(format_args!("{name}: {}", OfBudget(error))))?;
+        .map_err(|error| context.fail(format_args!("{name}: {}", BudgetError::Quota(error))))?;
     context.engine.live.costs.adopt_currency(budget.currency).map_err(refused(context))?;
     let (amount, cycle, action) = (budget.amount(), budget.quota.schedule.cycle, budget.action());
     context.say(format_args!("budget {name}: {amount} {cycle}, beyond it {action}"))
@@ -193,7 +192,7 @@ pub(in crate::commands) fn remove(context: &mut Context<'_>, invocation: &Invoca
             };
             live.budgets
                 .remove_quota(id)
-                .map_err(|error| context.fail(format_args!("{shown}: {}", OfBudget(error))))?;
+                .map_err(|error| context.fail(format_args!("{shown}: {}", BudgetError::Quota(error))))?;
         }
     }
     context.say(format_args!("removed {what} {}", Printable(name)))
@@ -209,17 +208,4 @@ fn money(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Result<Money
         return Err(context.fail(format_args!("amount: {error}")));
     }
     Ok(money)
-}
-
-/// Why a budget, which is kept as a quota of money, is not as it was asked to be.
-struct OfBudget(QuotaError);
-
-impl fmt::Display for OfBudget {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            // A budget has no children.
-            QuotaError::InUse => f.write_str("reservations of the budget are not settled yet"),
-            error => BudgetError::Quota(error).fmt(f),
-        }
-    }
 }
