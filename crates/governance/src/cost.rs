@@ -37,7 +37,7 @@ pub use billing::{BillingEntry, InvoiceLine, LINES_PER_INVOICE_MAX, LineKind, Re
 
 pub use budget::{BUDGET_FIELDS, BudgetDraft, BudgetSpec};
 pub use error::CostError;
-pub use events::{EventOutcome, UsageEvent};
+pub use events::{EVENT_AGE_MAX, EventOutcome, UsageEvent};
 pub use model::{ANY_SERVICE, CostMetric, CostModel, MODEL_FIELDS, MULTIPLIERS_MAX, ModelDraft, Multipliers};
 pub use operate::CostAttribution;
 pub use price::{COUNT_MAX, OutOfRange, PRICE_MAX, Price, PriceMode, TIERS_MAX, Tally};
@@ -122,8 +122,8 @@ struct Service {
     requests: u64,
 }
 
-/// A tenant and a service, and what was counted of them in the tenant's open period. The names and the first two tallies
-/// fill two lines of a cache.
+/// A tenant and a service, and what was counted of them in the tenant's open period. What finds it and the
+/// first two tallies fill two lines of a cache.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 struct Pair {

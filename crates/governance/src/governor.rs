@@ -7,7 +7,7 @@
 mod stages;
 
 use crate::config::{Config, Identity};
-use crate::cost::{BudgetSpec, CostCollector, CostError, CostHold, EventOutcome, UsageEvent};
+use crate::cost::{BudgetSpec, CostCollector, CostError, CostHold, EVENT_AGE_MAX, EventOutcome, UsageEvent};
 use crate::decision::{Decision, Reason, Verdict};
 use crate::field::Quoted;
 use crate::outcome::{CompleteError, Completion, Disposition, Outcome};
@@ -80,7 +80,7 @@ impl fmt::Display for ConfigureError {
 impl core::error::Error for ConfigureError {}
 
 /// How long a reservation can stand: as long ago as a usage event can have been.
-pub const RESERVED_FOR_MAX: Nanos = Nanos::from_seconds(35 * 86_400);
+pub const RESERVED_FOR_MAX: Nanos = EVENT_AGE_MAX;
 /// How long the outcome of a request that reserved nothing is waited for.
 pub const OUTCOME_EXPIRES_IN: Nanos = Nanos::from_seconds(3600);
 

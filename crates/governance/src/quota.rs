@@ -430,10 +430,6 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
     /// If the clearance is outdated: it would charge the matches of another request; or if it comes from a peek.
     #[inline]
     pub fn charge(&mut self, clearance: QuotaClearance) -> Option<QuotaStanding> {
-        if self.matched == 0 {
-            self.assert_current(&clearance);
-            return None;
-        }
         self.take_all(clearance, Taking::Use, &mut |_| {})
     }
 

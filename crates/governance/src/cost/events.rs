@@ -9,12 +9,12 @@ use crate::chained_table::{ChainedTable, Place};
 use crate::money::NanoUnits;
 use crate::request::{Request, Usage};
 use crate::scope::{HashSecret, KeyName, Kind, NameRef};
-use crate::time::{Now, WallTime};
+use crate::time::{Nanos, Now, WallTime};
 
 /// How many events are known, for each tenant that there can be.
 const EVENTS_PER_TENANT: usize = 4;
-/// How long ago an event can have been, in nanoseconds; and for how long it should be known.
-const AGE_MAX: u64 = 35 * 86_400_000_000_000;
+/// How long ago an event can have been; and for how long it should be known.
+pub const EVENT_AGE_MAX: Nanos = Nanos::from_seconds(35 * 86_400);
 /// How far ahead of this clock the clock of its source can be.
 const AHEAD_MAX: u64 = 300_000_000_000;
 
@@ -85,7 +85,8 @@ impl<const TENANTS: usize> Events<TENANTS> {
         if self.known.is_full() {
             // It is full, so that the one that came first lies where the next one goes.
             let first = self.known.remove(order[self.next]);
-            let is_early = first.is_some_and(|first| event.came.0.saturating_sub(first.came.0) < AGE_MAX);
+            let is_early =
+                first.is_some_and(|first| event.came.0.saturating_sub(first.came.0) < EVENT_AGE_MAX.0);
             self.dropped_early += u64::from(is_early);
         }
         if let Ok(place) = self.known.insert(event.id.0, event) {
@@ -105,7 +106,7 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         let wall = self.monotonic(now);
         let id = NameRef::new(event.id).map_err(|_| CostError::EventId)?;
         let at = event.at.unwrap_or(wall);
-        if at.0.saturating_add(AGE_MAX) < wall.0 || at.0 > wall.0.saturating_add(AHEAD_MAX) {
+        if at.0.saturating_add(EVENT_AGE_MAX.0) < wall.0 || at.0 > wall.0.saturating_add(AHEAD_MAX) {
             return Err(CostError::EventTime);
         }
         let tenant = self.find_tenant(event.tenant.as_str(), self.hash(Kind::Tenant, event.tenant.as_str()));

@@ -43,7 +43,8 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
 
     /// Changes a quota while it works. What is used and reserved stays so, and so does what was carried over to the
     /// present period, up to the rollover's share of the limit as it is now. If its periods change, all of that stands in
-    /// the period of the new schedule: a change is no refill. Alerts that are not reached any more end, and those that are now are raised.
+    /// the period of the new schedule: a change is no refill. Alerts that are not reached any more end, and those that
+    /// are now are raised.
     ///
     /// # Errors
     /// [`QuotaError::FixedField`] if name, scope or unit differ, [`QuotaError::OutOfRange`],

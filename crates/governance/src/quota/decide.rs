@@ -226,12 +226,22 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
     ) -> Option<QuotaStanding> {
         self.assert_current(&clearance);
         assert!(clearance.access == Access::Charge, "a look does not charge");
+        let standing = if self.matched > 0 { self.take_matches(&clearance, taking, each) } else { None };
+        self.forget_matches();
+        standing
+    }
+
+    #[inline(never)] // where nothing matches, it is not called
+    fn take_matches(
+        &mut self,
+        clearance: &QuotaClearance,
+        taking: Taking,
+        each: &mut dyn FnMut(QuotaHold),
+    ) -> Option<QuotaStanding> {
         for index in 0..self.matched {
             self.take(clearance.now, self.matches[index], taking, each);
         }
-        let standing = clearance.speaker.map(|index| self.standing(self.matches[index]));
-        self.forget_matches();
-        standing
+        clearance.speaker.map(|index| self.standing(self.matches[index]))
     }
 
     /// Charges a quota that has room.

@@ -162,6 +162,16 @@ fn a_clearance_is_outdated_once_a_quota_is_changed() {
 
 #[test]
 #[should_panic(expected = "a look does not charge")]
+fn a_look_that_finds_nothing_is_not_charged_either() {
+    let (mut manager, _) = with::<64>(&["user:bob 9 daily"]);
+    let request = of_user("ann");
+    let subject = Subject { request: &request, group: None };
+    let clearance = manager.check(at(0), &subject, &amounts(&request), Access::Peek).unwrap();
+    manager.charge(clearance);
+}
+
+#[test]
+#[should_panic(expected = "a look does not charge")]
 fn a_look_is_not_charged() {
     let (mut manager, _) = with::<64>(&["user:* 9 daily"]);
     let request = of_user("ann");
