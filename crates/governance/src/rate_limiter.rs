@@ -26,6 +26,7 @@ mod single;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod throttle;
 
 pub use denials::{DeniedKey, OVERFLOW_NAME};
 pub use error::LimitError;
@@ -155,6 +156,8 @@ pub struct RateLimiter<const KEYS: usize, const LOG: usize> {
     /// The limits that match the request at hand: those in force from the front, those in shadow mode from the back.
     matches: [Match; LIMITS_MAX],
     matched: usize,
+    /// How many of those in force, the last ones, were named for the request and not found by its keys.
+    named: usize,
     shadowed: usize,
     /// Counts up whenever the matches are forgotten, so that an outdated clearance is known.
     serial: u64,
@@ -189,6 +192,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             grants: [Grant { extra: 0, until: 0 }; GRANTS_MAX],
             matches: [Match { limit: 0, place: Place::Limit, hash: KeyHash(0) }; LIMITS_MAX],
             matched: 0,
+            named: 0,
             shadowed: 0,
             serial: 0,
             absent: Absent { bucket: Bucket::Untouched, grant: 0, is_near: false },
@@ -223,6 +227,17 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     pub fn check(&mut self, now: Now, subject: &Subject<'_>, access: Access) -> Result<Clearance, Refusal> {
         let now = self.monotonic(now);
         self.find_matches(now, subject, access);
+        self.assess_matches(now, subject, access)
+    }
+
+    /// Tells whether all limits that were found have room.
+    #[inline(always)]
+    fn assess_matches(
+        &mut self,
+        now: Now,
+        subject: &Subject<'_>,
+        access: Access,
+    ) -> Result<Clearance, Refusal> {
         let mut delay = Nanos::ZERO;
         let mut worst: Option<(usize, Reason, Wait)> = None;
         for index in 0..self.matched {
@@ -684,7 +699,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     }
 
     fn forget_matches(&mut self) {
-        (self.matched, self.shadowed) = (0, 0);
+        (self.matched, self.named, self.shadowed) = (0, 0, 0);
         self.serial = self.serial.wrapping_add(1);
         self.log.forget_promises();
     }
@@ -698,7 +713,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// are under [`RateLimiter::secret`].
     #[inline(always)]
     pub(crate) fn tell_hashes(&self, hashed: &HashedSubject<'_>) {
-        for matched in &self.matches[..self.matched] {
+        for matched in &self.matches[..self.matched - self.named] {
             hashed.note(self.registry.entry(LimitId(matched.limit)).spec.scope.kind, matched.hash);
         }
     }

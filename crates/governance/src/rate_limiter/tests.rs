@@ -14,6 +14,7 @@ mod shadow;
 mod sliding_log;
 mod support;
 mod table;
+mod throttle;
 mod windows;
 
 use crate::rate_limiter::{RateLimitRequest, RateLimiter};
