@@ -2,6 +2,7 @@
 //! read, and what can be wrong with them. A configuration file and a command line give the same fields.
 
 use crate::limit::PRODUCT_BITS_MAX;
+use crate::policy::ConditionError;
 use crate::scope::{NameRef, ScopeError};
 use crate::text::Text;
 use crate::units::{UnitError, parse_size};
@@ -67,6 +68,8 @@ pub enum Problem {
     Scope(ScopeError),
     /// A duration, rate or size is malformed.
     Unit(UnitError),
+    /// A condition of a policy, or what it does, is malformed.
+    Condition(ConditionError),
     /// Something else is malformed: what was expected.
     Expected(&'static str),
     /// Capacity × period or limit × window is too large.
@@ -113,6 +116,7 @@ fn write_problem(f: &mut fmt::Formatter<'_>, field: &str, problem: Problem) -> f
         Problem::Type(expected) | Problem::Expected(expected) => write!(f, "expected {expected}"),
         Problem::Name(error) | Problem::Scope(error) => write!(f, "{error}"),
         Problem::Unit(error) => write!(f, "{error}"),
+        Problem::Condition(error) => write!(f, "{error}"),
         Problem::ProductTooLarge => write!(
             f,
             "times its period is 2^{PRODUCT_BITS_MAX} ns or more; choose a smaller one or a shorter period"

@@ -19,6 +19,7 @@ pub mod mode;
 pub mod money;
 pub mod notice;
 pub mod outcome;
+pub mod policy;
 pub mod priority;
 pub mod quota;
 pub mod rate_limiter;

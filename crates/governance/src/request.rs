@@ -21,6 +21,23 @@ pub enum RequestPriority {
     Batch,
 }
 
+impl RequestPriority {
+    /// Every class, most urgent first.
+    pub const ALL: [Self; 5] = [Self::Critical, Self::High, Self::Normal, Self::Low, Self::Batch];
+
+    /// The word that users write.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::High => "high",
+            Self::Normal => "normal",
+            Self::Low => "low",
+            Self::Batch => "batch",
+        }
+    }
+}
+
 /// What a limit counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Unit {
@@ -106,6 +123,19 @@ pub struct Request<'a> {
     pub settlement: Settlement,
     /// How urgent it is.
     pub priority: RequestPriority,
+    /// The roles of whoever makes it. Policies go by them.
+    pub roles: &'a [NameRef<'a>],
+    /// The headers that policies may go by. Of several of one name the first counts.
+    pub headers: &'a [Header<'a>],
+}
+
+/// A header of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header<'a> {
+    /// Its name, which is compared in any case.
+    pub name: &'a str,
+    /// Its value, without the blanks around it.
+    pub value: &'a [u8],
 }
 
 impl Default for Request<'_> {
@@ -132,6 +162,8 @@ impl Default for Request<'_> {
             cache_hits: 0,
             settlement: Settlement::Final,
             priority: RequestPriority::Normal,
+            roles: &[],
+            headers: &[],
         }
     }
 }
