@@ -1,12 +1,15 @@
-//! What is configured: limits, quotas, prices, budgets, tenants, routes and identity, checked together and applied at
-//! once.
+//! What is configured: limits, quotas, prices, budgets, tenants, policies, agreements, routes and identity, checked
+//! together and applied at once.
 
 use crate::cost::{BillingSchedule, BudgetSpec, CostError, CostModel, MODELS_MAX, SCHEDULES_MAX, TenantSpec};
 use crate::field::Quoted;
 use crate::limit::LimitSpec;
 use crate::money::Currency;
+use crate::policy::{self, DefaultEffect, POLICIES_MAX, PolicyError, PolicyRule};
+use crate::priority::{ClassWeight, DEFAULT_WEIGHTS, PriorityError, QUEUES_MAX, SLA};
 use crate::quota::{ALLOCATIONS_MAX, QuotaError, QuotaSpec, each_misfit};
-use crate::rate_limiter::{LIMITS_MAX, LimitClass, LimitError, check_fit};
+use crate::rate_limiter::{LIMITS_MAX, LimitClass, LimitError, LimitId, check_fit};
+use crate::request::RequestPriority;
 use crate::routes::Routes;
 use crate::scope::{NAME_BYTES_MAX, NameRef, ScopeError};
 use crate::text::Text;
@@ -191,7 +194,13 @@ pub struct Config {
     models: List<CostModel, MODELS_MAX>,
     tenants: List<TenantSpec, DECLARED_TENANTS_MAX>,
     schedules: List<BillingSchedule, SCHEDULES_MAX>,
+    policies: List<PolicyRule, POLICIES_MAX>,
+    slas: List<SLA, QUEUES_MAX>,
+    /// By class; 0 for one that is not said.
+    weights: [u32; RequestPriority::COUNT],
     currency: Currency,
+    /// What becomes of requests that no policy allows or denies.
+    pub policy_default: DefaultEffect,
     /// From paths to groups.
     pub routes: Routes,
     /// Who is asking.
@@ -215,7 +224,11 @@ impl Config {
             models: List::new(CostModel::EMPTY),
             tenants: List::new(TenantSpec::EMPTY),
             schedules: List::new(BillingSchedule::EMPTY),
+            policies: List::new(PolicyRule::EMPTY),
+            slas: List::new(SLA::EMPTY),
+            weights: [0; RequestPriority::COUNT],
             currency: Currency::NONE,
+            policy_default: DefaultEffect::Allow,
             routes: Routes::new(),
             identity: Identity {
                 actor_headers: [Text::EMPTY; ACTOR_HEADERS_MAX],
@@ -233,6 +246,10 @@ impl Config {
         self.models.length = 0;
         self.tenants.length = 0;
         self.schedules.length = 0;
+        self.policies.length = 0;
+        self.slas.length = 0;
+        self.weights = [0; RequestPriority::COUNT];
+        self.policy_default = DefaultEffect::Allow;
         self.currency = Currency::NONE;
         self.routes.clear();
         self.identity = Identity::default();
@@ -272,6 +289,28 @@ impl Config {
     #[must_use]
     pub fn schedules(&self) -> &[BillingSchedule] {
         self.schedules.as_slice()
+    }
+
+    /// The policies, in the order of the file.
+    #[must_use]
+    pub fn policies(&self) -> &[PolicyRule] {
+        self.policies.as_slice()
+    }
+
+    /// The service-level agreements, in the order of the file.
+    #[must_use]
+    pub fn slas(&self) -> &[SLA] {
+        self.slas.as_slice()
+    }
+
+    /// The weights of the classes, most urgent first.
+    #[must_use]
+    pub fn weights(&self) -> [u32; RequestPriority::COUNT] {
+        let mut weights = self.weights;
+        for (weight, default) in weights.iter_mut().zip(DEFAULT_WEIGHTS) {
+            *weight = if *weight == 0 { default } else { *weight };
+        }
+        weights
     }
 
     /// The currency of all prices, budgets and alerts; none if there are none.
@@ -343,6 +382,49 @@ impl Config {
             return Err(CostError::Duplicate { name: billing.tenant });
         }
         self.schedules.push(*billing).ok_or(CostError::SchedulesFull)
+    }
+
+    /// Adds a policy. Whether it goes with the others and with the limits, [`Config::each_misfit_policy`] tells when all
+    /// are there.
+    ///
+    /// # Errors
+    /// [`PolicyError::Full`].
+    pub fn add_policy(&mut self, rule: &PolicyRule) -> Result<(), PolicyError> {
+        self.policies.push(*rule).ok_or(PolicyError::Full)
+    }
+
+    /// Adds a service-level agreement.
+    ///
+    /// # Errors
+    /// [`PriorityError::OutOfRange`], [`PriorityError::DuplicateService`] or [`PriorityError::Full`].
+    pub fn add_sla(&mut self, sla: &SLA) -> Result<(), PriorityError> {
+        sla.check().map_err(PriorityError::OutOfRange)?;
+        if self.slas().iter().any(|other| other.service_id == sla.service_id) {
+            return Err(PriorityError::DuplicateService);
+        }
+        self.slas.push(*sla).ok_or(PriorityError::Full)
+    }
+
+    /// Sets the weight of a class.
+    ///
+    /// # Errors
+    /// [`PriorityError::DuplicateClass`].
+    pub fn add_class(&mut self, class: &ClassWeight) -> Result<(), PriorityError> {
+        let weight = &mut self.weights[class.class.index()];
+        if *weight != 0 {
+            return Err(PriorityError::DuplicateClass);
+        }
+        *weight = class.weight;
+        Ok(())
+    }
+
+    /// Calls `each` with the place of every policy that does not go with the others or with the limits, and why.
+    pub fn each_misfit_policy(&self, each: impl FnMut(usize, PolicyError)) {
+        let known = |name: &str| {
+            let place = self.limits().iter().position(|limit| limit.name.as_str() == name)?;
+            u16::try_from(place).ok().map(LimitId)
+        };
+        policy::each_misfit(self.policies(), &known, each);
     }
 
     /// Calls `each` with the place of every quota that does not go with the others, and why.

@@ -1,6 +1,7 @@
 //! What is answered: a decision that explains itself.
 
 use crate::money::NanoUnits;
+use crate::policy::PolicyDecision;
 use crate::quota::QuotaStanding;
 use crate::rate_limiter::LimitId;
 use crate::tickets::Ticket;
@@ -14,6 +15,11 @@ pub enum Verdict {
     Allow,
     /// It may go on after this long; its place is taken.
     Delay(Nanos),
+    /// It waits in the queue of its service until [`Governor::dequeue_next`](crate::governor::Governor::dequeue_next)
+    /// names its ticket, in about this long. What it takes is set aside for it.
+    Queue(Nanos),
+    /// It is to be sent to the service that the policy names, and nothing was charged.
+    Redirect,
     /// It is refused, and nothing was charged.
     Deny,
 }
@@ -45,11 +51,25 @@ pub enum Reason {
     OverBudget,
     /// Its price cannot be computed in 128 bits.
     PriceOutOfRange,
+    /// A policy denies it.
+    PolicyDenied,
+    /// No policy allows it, and none is needed to deny it.
+    PolicyDefault,
+    /// A policy sends it to another service.
+    Redirected,
+    /// A policy throttles it by a limit that is not there any more.
+    ThrottleMissing,
+    /// Its service works on as many requests as it may.
+    Queued,
+    /// As many requests wait for its service as may, and none has to make room for it.
+    QueueFull,
+    /// It would not be done by its deadline.
+    Infeasible,
 }
 
 impl Reason {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 19] = [
         Self::NoLimit,
         Self::WithinLimits,
         Self::Exempt,
@@ -62,6 +82,13 @@ impl Reason {
         Self::OverQuota,
         Self::OverBudget,
         Self::PriceOutOfRange,
+        Self::PolicyDenied,
+        Self::PolicyDefault,
+        Self::Redirected,
+        Self::ThrottleMissing,
+        Self::Queued,
+        Self::QueueFull,
+        Self::Infeasible,
     ];
 
     /// The reason's code, as it is shown and exported.
@@ -80,6 +107,13 @@ impl Reason {
             Self::OverQuota => "over-quota",
             Self::OverBudget => "over-budget",
             Self::PriceOutOfRange => "price-out-of-range",
+            Self::PolicyDenied => "policy-denied",
+            Self::PolicyDefault => "policy-default",
+            Self::Redirected => "redirected",
+            Self::ThrottleMissing => "throttle-missing",
+            Self::Queued => "queued",
+            Self::QueueFull => "queue-full",
+            Self::Infeasible => "infeasible",
         }
     }
 }
@@ -106,6 +140,8 @@ pub struct Decision {
     pub verdict: Verdict,
     /// Why.
     pub reason: Reason,
+    /// What the policies made of it; none if there are none, or if it was exempt.
+    pub policy: Option<PolicyDecision>,
     /// The limit that speaks for the decision: for a refusal the one with the longest wait, else the one with
     /// the least room left.
     pub limit: Option<LimitStanding>,
@@ -128,6 +164,7 @@ impl Decision {
         Self {
             verdict,
             reason,
+            policy: None,
             limit: None,
             quota: None,
             budget: None,
@@ -137,10 +174,10 @@ impl Decision {
         }
     }
 
-    /// Whether the request may go on, now or later.
+    /// Whether the request may go on, now or later; one that waits in a queue can still be let go.
     #[must_use]
     pub const fn is_allowed(&self) -> bool {
-        !matches!(self.verdict, Verdict::Deny)
+        !matches!(self.verdict, Verdict::Deny | Verdict::Redirect)
     }
 }
 

@@ -1,25 +1,33 @@
 //! One way through for every request: the stages in their order, the decision, the counters.
 //!
-//! The stages are limits, quotas, the price, budgets. Each is checked before anything is taken, and each is taken from
-//! only when all have agreed. What a request will really take may be told later: then every stage hands out *holds*,
-//! a [`Ticket`] keeps them, and [`Governor::complete`] settles all of them at once.
+//! The stages are policies, limits, quotas, the price, budgets, the queue of the service. Each is checked before anything
+//! is taken, and each is taken from only when all have agreed. What a request will really take may be told later: then
+//! every stage hands out *holds*, a [`Ticket`] keeps them, and [`Governor::complete`] settles all of them at once.
 
+mod holders;
+mod queues;
 mod stages;
 
 use crate::config::{Config, Identity};
 use crate::cost::{BudgetSpec, CostCollector, CostError, CostHold, EVENT_AGE_MAX, EventOutcome, UsageEvent};
-use crate::decision::{Decision, Reason, Verdict};
+use crate::decision::{Decision, Reason, Verdict, Wait};
 use crate::field::Quoted;
 use crate::outcome::{CompleteError, Completion, Disposition, Outcome};
+use crate::policy::{
+    Action, DefaultEffect, PolicyContext, PolicyDecision, PolicyEngine, PolicyError, PolicyReason,
+};
+use crate::priority::{ClassWeight, DEFAULT_WEIGHTS, PriorityError, PriorityScheduler, QueueTicket};
 use crate::quota::{QuotaAmounts, QuotaError, QuotaHold, QuotaManager};
-use crate::rate_limiter::{Access, LimitError, LimitHold, RateLimiter};
-use crate::request::{Request, Settlement, Subject, Usage};
+use crate::rate_limiter::{Access, LimitError, LimitHold, LimitId, RateLimiter};
+use crate::request::{Request, RequestPriority, Settlement, Subject, Usage};
 use crate::routes::{EXEMPT_GROUP, Routes};
-use crate::scope::HashSecret;
+use crate::scope::{HashSecret, KeyName, Kind};
 use crate::tickets::{Ending, Ticket, TicketStats, Tickets};
 use crate::time::{Instant, Nanos, Now, WallTime};
 use core::fmt;
-use stages::{Stages, allowed, as_credit, verdict_of};
+use holders::Holders;
+pub use queues::{Dispatched, WaitingError};
+use stages::{Destination, Entry, Stages, allowed, as_credit, verdict_of};
 
 /// What was decided, by verdict and by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,8 +38,12 @@ pub struct DecisionCounters {
     pub allowed: u64,
     /// Allowed requests that were told to wait for their turn.
     pub delayed: u64,
+    /// Allowed requests that were told to wait in a queue.
+    pub queued: u64,
     /// Requests that were refused.
     pub denied: u64,
+    /// Requests that were sent to another service.
+    pub redirected: u64,
     by_reason: [u64; Reason::ALL.len()],
 }
 
@@ -51,6 +63,11 @@ impl DecisionCounters {
                 self.allowed += 1;
                 self.delayed += 1;
             }
+            Verdict::Queue(_) => {
+                self.allowed += 1;
+                self.queued += 1;
+            }
+            Verdict::Redirect => self.redirected += 1,
             Verdict::Deny => self.denied += 1,
         }
     }
@@ -65,6 +82,10 @@ pub enum ConfigureError {
     Quotas(QuotaError),
     /// Prices, tenants or schedules do not go together, or beside what is there.
     Costs(CostError),
+    /// Policies do not go together, or name what is not there.
+    Policies(PolicyError),
+    /// Service-level agreements do not go together, or beside what waits.
+    Priorities(PriorityError),
 }
 
 impl fmt::Display for ConfigureError {
@@ -73,6 +94,8 @@ impl fmt::Display for ConfigureError {
             Self::Limits(error) => error.fmt(f),
             Self::Quotas(error) => error.fmt(f),
             Self::Costs(error) => error.fmt(f),
+            Self::Policies(error) => error.fmt(f),
+            Self::Priorities(error) => error.fmt(f),
         }
     }
 }
@@ -94,6 +117,7 @@ enum Hold {
     Quota(QuotaHold),
     Budget(QuotaHold),
     Cost(CostHold),
+    Queue(QueueTicket),
 }
 
 /// What is kept of a request until its outcome is known.
@@ -102,6 +126,14 @@ struct Memo {
     usage: Usage,
     /// Whether the amounts are reserved, or charged already.
     reserves: bool,
+    /// Whether it waits in a queue.
+    waits: bool,
+    /// Whether its amounts were final when it was decided: once it is dispatched, they are charged.
+    is_final: bool,
+}
+
+impl Memo {
+    const EMPTY: Self = Self { usage: Usage::ZERO, reserves: false, waits: false, is_final: false };
 }
 
 /// The whole engine over `KEYS` keyed buckets, `LOG` entries of exact windows, and books for `TENANTS` tenants. All-zero
@@ -116,6 +148,10 @@ pub struct Governor<const KEYS: usize, const LOG: usize, const TENANTS: usize = 
     pub budgets: QuotaManager<TENANTS>,
     /// Prices, accounts and invoices.
     pub costs: CostCollector<TENANTS>,
+    /// The policies.
+    pub policies: PolicyEngine,
+    /// The queues of services that have an agreement.
+    pub queues: PriorityScheduler<TENANTS>,
     tickets: Tickets<Hold, Memo, TENANTS>,
     routes: Routes,
     identity: Identity,
@@ -139,17 +175,18 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
             quotas: QuotaManager::new(),
             budgets: QuotaManager::new(),
             costs: CostCollector::new(),
-            tickets: Tickets::new(
-                Hold::Limit(LimitHold::EMPTY),
-                Memo { usage: Usage::ZERO, reserves: false },
-            ),
+            policies: PolicyEngine::new(),
+            queues: PriorityScheduler::new(),
+            tickets: Tickets::new(Hold::Limit(LimitHold::EMPTY), Memo::EMPTY),
             routes: Routes::new(),
             identity: Config::new().identity,
             counters: DecisionCounters {
                 requests: 0,
                 allowed: 0,
                 delayed: 0,
+                queued: 0,
                 denied: 0,
+                redirected: 0,
                 by_reason: [0; Reason::ALL.len()],
             },
             latest: Now { instant: Instant(0), wall: WallTime(0) },
@@ -162,6 +199,8 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         self.quotas.reset(secret);
         self.budgets.reset(secret);
         self.costs.reset(secret);
+        self.policies.reset();
+        self.queues.reset(secret);
         self.tickets.clear();
         self.routes.clear();
         self.identity = Identity::default();
@@ -178,6 +217,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         self.quotas.set_secret(secret);
         self.budgets.set_secret(secret);
         self.costs.set_secret(secret);
+        self.queues.set_secret(secret);
     }
 
     /// Takes a configuration as a whole. Limits, quotas and budgets that did not change keep what they have counted.
@@ -188,6 +228,9 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         self.costs
             .check_configuration(config.currency(), config.models(), config.tenants(), config.schedules())
             .map_err(ConfigureError::Costs)?;
+        self.queues
+            .check_configuration(config.slas(), config.weights())
+            .map_err(ConfigureError::Priorities)?;
         self.limits.configure(now, config.limits()).map_err(ConfigureError::Limits)?;
         // What comes now has been checked by the configuration, each part by itself and together.
         self.quotas.configure(now, config.quotas()).map_err(ConfigureError::Quotas)?;
@@ -198,6 +241,13 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         if !config.budgets().is_empty() {
             self.costs.adopt_currency(config.currency()).map_err(ConfigureError::Costs)?;
         }
+        self.queues
+            .configure(now.instant, config.slas(), config.weights())
+            .map_err(ConfigureError::Priorities)?;
+        let Self { limits, policies, .. } = self;
+        policies
+            .configure(now, config.policies(), config.policy_default, &|name| limits.find(name))
+            .map_err(ConfigureError::Policies)?;
         self.routes.copy_from(&config.routes);
         self.identity = config.identity;
         Ok(())
@@ -218,6 +268,8 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
             own.configure_like(others).map_err(ConfigureError::Quotas)?;
         }
         self.costs.configure_like(&other.costs).map_err(ConfigureError::Costs)?;
+        self.queues.configure_like(&other.queues).map_err(ConfigureError::Priorities)?;
+        self.policies.configure_like(&other.policies);
         self.routes.copy_from(&other.routes);
         self.identity = other.identity;
         Ok(())
@@ -227,7 +279,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
     pub fn admit(&mut self, now: Now, request: &Request<'_>) -> Decision {
         let latest = self.monotonic(now);
         self.expire(latest);
-        let decision = self.decide(now, latest, request, Access::Charge);
+        let decision = self.decide(now, latest, request, Access::Charge, Entry::IfBusy);
         self.counters.count(&decision);
         decision
     }
@@ -237,7 +289,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
     pub fn peek(&mut self, now: Now, request: &Request<'_>) -> Decision {
         let latest = self.monotonic(now);
         self.expire(latest);
-        self.decide(now, latest, request, Access::Peek)
+        self.decide(now, latest, request, Access::Peek, Entry::IfBusy)
     }
 
     /// Settles everything that a ticket holds, with what the request really took.
@@ -253,6 +305,9 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         let now = self.monotonic(now);
         self.expire(now);
         let memo = self.tickets.look_up(ticket).map_err(CompleteError::Ticket)?;
+        if memo.waits && outcome.disposition == Disposition::Commit {
+            return Err(CompleteError::Waiting);
+        }
         if outcome.has_amounts() && !memo.reserves {
             return Err(CompleteError::NothingReserved);
         }
@@ -301,20 +356,23 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         Ok(outcome)
     }
 
-    /// Does what is due: gives back what tickets hold that nobody settled, renews what periods have ended, and issues
-    /// the invoices of those that are over. Decisions do not depend on it, since each does what it needs of this.
+    /// Does what is due: gives back what tickets hold that nobody settled, lets go of what would not be done by its
+    /// deadline, renews what periods have ended, and issues the invoices of those that are over. Decisions do not depend on it, since each does what it needs of this.
     pub fn tick(&mut self, now: Now) {
         let now = self.monotonic(now);
         self.expire(now);
         self.quotas.tick(now);
         self.budgets.tick(now);
         self.costs.tick(now);
+        self.tick_queues(now);
     }
 
-    /// When [`Governor::tick`] has something to give back; none if no ticket is open.
+    /// When [`Governor::tick`] has something to give back or to let go; none if no ticket is open.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
-        self.tickets.next_due()
+        // Whatever waits has a ticket.
+        let next = self.tickets.next_due()?;
+        Some(self.queues.next_due().map_or(next, |due| due.min(next)))
     }
 
     /// The tickets whose outcome is still to come, with what their requests were charged or have reserved, and when
@@ -367,7 +425,17 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         self.budgets
             .allocations()
             .try_for_each(|(_, quota)| write!(out, "\n{}", BudgetSpec { quota: *quota, currency }))?;
-        self.costs.billing_schedules().iter().try_for_each(|billing| write!(out, "\n{billing}"))
+        self.costs.billing_schedules().iter().try_for_each(|billing| write!(out, "\n{billing}"))?;
+        if self.policies.default_effect() != DefaultEffect::Allow {
+            writeln!(out, "\n[policy]\ndefault = \"{}\"", self.policies.default_effect())?;
+        }
+        self.policies.list_policies().try_for_each(|(_, rule)| write!(out, "\n{rule}"))?;
+        for (class, weight) in RequestPriority::ALL.into_iter().zip(self.queues.weights()) {
+            if weight != DEFAULT_WEIGHTS[class.index()] {
+                write!(out, "\n{}", ClassWeight { class, weight })?;
+            }
+        }
+        self.queues.slas().try_for_each(|(_, sla)| write!(out, "\n{sla}"))
     }
 
     /// Uses the time as it is given, unless it went back.
@@ -398,7 +466,14 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
     /// The limits keep the time of each key, and know what a clock that has gone back means for it; to the stages
     /// behind them, and to what tickets hold, it is never earlier than it was.
     #[inline(always)]
-    fn decide(&mut self, now: Now, latest: Now, request: &Request<'_>, access: Access) -> Decision {
+    fn decide(
+        &mut self,
+        now: Now,
+        latest: Now,
+        request: &Request<'_>,
+        access: Access,
+        entry: Entry,
+    ) -> Decision {
         let by_path =
             if request.group.is_none() { request.path.map(|path| self.routes.group_of(path)) } else { None };
         // Only a route exempts: a caller cannot by naming the group.
@@ -406,30 +481,108 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
             return Decision::plain(Verdict::Allow, Reason::Exempt);
         }
         let subject = Subject { request, group: request.group.or(by_path) };
-        let limits = match self.limits.check(now, &subject, access) {
+        // Not by `stages`: the subject borrows from the routes.
+        let Self { limits, quotas, budgets, costs, tickets, policies, queues, .. } = self;
+        let destination = if queues.is_empty() { None } else { destination(queues, limits, request, entry) };
+        let mut policy = None;
+        let checked = if policies.is_empty() && policies.default_effect() == DefaultEffect::Allow {
+            limits.check(now, &subject, access)
+        } else {
+            let class = destination.map(|destination| destination.class).or(request.priority);
+            let context = PolicyContext {
+                priority: class.unwrap_or_default(),
+                ..PolicyContext::of(request, latest.wall)
+            };
+            let (decision, throttle) = match ask_policies(policies, limits, latest, &context, access) {
+                Ok(asked) => asked,
+                Err(refusal) => return refusal,
+            };
+            policy = Some(decision);
+            match throttle {
+                Some(throttle) => limits.check_throttled(now, &subject, access, throttle),
+                None => limits.check(now, &subject, access),
+            }
+        };
+        let clearance = match checked {
             Ok(clearance) => clearance,
             Err(refusal) => {
                 let decision = Decision::plain(Verdict::Deny, refusal.reason);
-                return Decision { limit: Some(refusal.limit), retry: Some(refusal.retry), ..decision };
+                return Decision {
+                    policy,
+                    limit: Some(refusal.limit),
+                    retry: Some(refusal.retry),
+                    ..decision
+                };
             }
         };
-        let has_only_limits = self.quotas.is_empty() && self.budgets.is_empty() && !self.costs.has_prices();
-        let is_final = request.settlement == Settlement::Final && !limits.needs_ticket();
-        if has_only_limits && is_final {
-            let verdict = verdict_of(&limits);
+        let has_only_limits = quotas.is_empty() && budgets.is_empty() && !costs.has_prices();
+        let is_final = request.settlement == Settlement::Final && !clearance.needs_ticket();
+        if has_only_limits && is_final && destination.is_none() {
+            let verdict = verdict_of(&clearance);
             let limit = match access {
-                Access::Charge => self.limits.charge(&subject, limits),
-                Access::Peek => self.limits.release(limits),
+                Access::Charge => limits.charge(&subject, clearance),
+                Access::Peek => limits.release(clearance),
             };
-            return allowed(verdict, limit, None, None, None);
+            return Decision { policy, ..allowed(verdict, limit, None, None, None) };
         }
-        // Not by `stages`: the subject borrows from the routes.
-        let Self { limits: limiter, quotas, budgets, costs, tickets, .. } = self;
-        Stages { limits: limiter, quotas, budgets, costs, tickets }.decide(latest, &subject, limits, access)
+        let held = Holders { limits, quotas, budgets, costs, tickets };
+        let decision = Stages { held, queues }.decide(latest, &subject, clearance, destination, access);
+        Decision { policy, ..decision }
     }
 
     fn stages(&mut self) -> Stages<'_, KEYS, LOG, TENANTS> {
-        let Self { limits, quotas, budgets, costs, tickets, .. } = self;
-        Stages { limits, quotas, budgets, costs, tickets }
+        let Self { limits, quotas, budgets, costs, tickets, queues, .. } = self;
+        Stages { held: Holders { limits, quotas, budgets, costs, tickets }, queues }
+    }
+}
+
+/// The queue of the service that a request is for, and the class that it has there: its own, or else that of the
+/// service's agreement.
+#[inline(never)]
+fn destination<const KEYS: usize, const LOG: usize, const TENANTS: usize>(
+    queues: &PriorityScheduler<TENANTS>,
+    limits: &RateLimiter<KEYS, LOG>,
+    request: &Request<'_>,
+    entry: Entry,
+) -> Option<Destination> {
+    let hash = limits.secret().hash(Kind::Service, KeyName::Text(request.service?));
+    let queue = queues.by_hash(hash)?;
+    let class = request.priority.or(queues.get_sla(queue).map(|sla| sla.priority_level));
+    Some(Destination { queue, class: class.unwrap_or_default(), entry })
+}
+
+/// Asks the policies. Gives what they decided, and the limit that they throttle the request by; or the refusal.
+#[inline(never)]
+fn ask_policies<const KEYS: usize, const LOG: usize>(
+    policies: &mut PolicyEngine,
+    limits: &RateLimiter<KEYS, LOG>,
+    now: Now,
+    context: &PolicyContext<'_>,
+    access: Access,
+) -> Result<(PolicyDecision, Option<LimitId>), Decision> {
+    let decision = match access {
+        Access::Charge => policies.evaluate_request(now, context),
+        Access::Peek => policies.peek(context),
+    };
+    let refuse = |verdict, reason, retry| {
+        Err(Decision { policy: Some(decision), retry, ..Decision::plain(verdict, reason) })
+    };
+    if !decision.allowed {
+        let reason =
+            if decision.reason == PolicyReason::Rule { Reason::PolicyDenied } else { Reason::PolicyDefault };
+        return refuse(Verdict::Deny, reason, Some(Wait::Never));
+    }
+    let Some(decider) = decision.decider else { return Ok((decision, None)) };
+    match policies.get_policy(decider).map(|rule| &rule.action) {
+        Some(Action::Redirect(_)) => refuse(Verdict::Redirect, Reason::Redirected, None),
+        Some(Action::Throttle(name)) => {
+            // The number of a limit is used again; its name tells whether it is still the one.
+            let known = policies.throttle_limit(decider).filter(|id| limits.is_named(*id, name));
+            match known.or_else(|| limits.find(name.as_str())) {
+                Some(limit) => Ok((decision, Some(limit))),
+                None => refuse(Verdict::Deny, Reason::ThrottleMissing, Some(Wait::Never)),
+            }
+        }
+        _ => Ok((decision, None)),
     }
 }

@@ -50,6 +50,8 @@ pub enum CompleteError {
     OutputTokens,
     /// The price of what was taken cannot be computed in 128 bits.
     PriceOutOfRange,
+    /// The request waits in the queue of its service: it can be voided, and nothing else.
+    Waiting,
 }
 
 impl fmt::Display for CompleteError {
@@ -62,6 +64,7 @@ impl fmt::Display for CompleteError {
             Self::Status => f.write_str("expected a status from 100 to 599"),
             Self::OutputTokens => f.write_str("output_tokens is more than tokens"),
             Self::PriceOutOfRange => f.write_str("the price of so much cannot be computed"),
+            Self::Waiting => f.write_str("the request waits in a queue; expected one that was dispatched, or --void"),
         }
     }
 }
@@ -109,9 +112,19 @@ impl Outcome {
         })
     }
 
+    /// Whether the status is that of an error of the service.
+    pub(crate) fn is_error(&self) -> bool {
+        self.status.is_some_and(|status| status >= 500)
+    }
+
+    /// How long it took, in microseconds.
+    pub(crate) fn service_us(&self) -> Option<u64> {
+        self.ms.map(|ms| ms.saturating_mul(1000))
+    }
+
     /// What a quota on outcomes is told.
     pub(crate) fn observation(&self) -> Observation {
-        Observation { is_error: self.status.is_some_and(|status| status >= 500), latency_ms: self.ms }
+        Observation { is_error: self.is_error(), latency_ms: self.ms }
     }
 
     /// Whether it says how much was taken, which only a reservation can be told.

@@ -116,6 +116,12 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
         Err(PriorityError::UnknownQueue)
     }
 
+    /// Whether there is no queue.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.totals().queues == 0
+    }
+
     /// The agreement of a queue.
     #[must_use]
     pub fn get_sla(&self, queue: QueueId) -> Option<&SLA> {

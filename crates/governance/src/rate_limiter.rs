@@ -39,7 +39,7 @@ pub use requests::{RateLimitRequest, RateLimitResponse};
 pub use stats::{LimitStats, TableStats};
 
 use crate::decision::{LimitStanding, Reason, Sharing, Wait};
-use crate::limit::{LimitSpec, RateLimitAlgorithm};
+use crate::limit::{LimitName, LimitSpec, RateLimitAlgorithm};
 use crate::mode::Mode;
 use crate::notice::Notices;
 use crate::request::{HashedSubject, Subject};
@@ -372,6 +372,11 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     #[must_use]
     pub fn find(&self, name: &str) -> Option<LimitId> {
         self.registry.find(name)
+    }
+
+    /// Whether a limit is there and has that name: its number is used again after it is removed.
+    pub(crate) fn is_named(&self, id: LimitId, name: &LimitName) -> bool {
+        self.get_bucket(id).is_ok_and(|spec| spec.name == *name)
     }
 
     /// Uses the time as it is given, unless it went back.

@@ -1,7 +1,7 @@
 //! What is asked: a request, as a gateway, a shell or a log line describes it.
 
 use crate::scope::{HashSecret, IpKey, KeyHash, KeyName, Kind, Name, NameRef};
-use crate::time::Nanos;
+use crate::time::{Instant, Nanos};
 use core::cell::Cell;
 use core::net::IpAddr;
 
@@ -19,23 +19,6 @@ pub enum RequestPriority {
     Low,
     /// Has no one waiting for it.
     Batch,
-}
-
-impl RequestPriority {
-    /// Every class, most urgent first.
-    pub const ALL: [Self; 5] = [Self::Critical, Self::High, Self::Normal, Self::Low, Self::Batch];
-
-    /// The word that users write.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Critical => "critical",
-            Self::High => "high",
-            Self::Normal => "normal",
-            Self::Low => "low",
-            Self::Batch => "batch",
-        }
-    }
 }
 
 /// What a limit counts.
@@ -121,8 +104,10 @@ pub struct Request<'a> {
     pub cache_hits: u64,
     /// Whether its amounts are what it takes, or an estimate to be settled later.
     pub settlement: Settlement,
-    /// How urgent it is.
-    pub priority: RequestPriority,
+    /// How urgent it is; none if that follows from the agreement of its service.
+    pub priority: Option<RequestPriority>,
+    /// When it has to be answered, if its service has a queue; none if that follows from the service's agreement.
+    pub deadline: Option<Instant>,
     /// The roles of whoever makes it. Policies go by them.
     pub roles: &'a [NameRef<'a>],
     /// The headers that policies may go by. Of several of one name the first counts.
@@ -161,7 +146,8 @@ impl Default for Request<'_> {
             storage_accesses: 0,
             cache_hits: 0,
             settlement: Settlement::Final,
-            priority: RequestPriority::Normal,
+            priority: None,
+            deadline: None,
             roles: &[],
             headers: &[],
         }

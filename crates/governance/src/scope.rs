@@ -154,7 +154,7 @@ impl NameRef<'static> {
     /// The name of the group that a path belongs to when no route says otherwise.
     pub(crate) const DEFAULT_GROUP: Self = Self(crate::routes::DEFAULT_GROUP);
     /// The tenant of requests without one.
-    pub(crate) const NOBODY: Self = Self(crate::cost::NOBODY);
+    pub const NOBODY: Self = Self(crate::cost::NOBODY);
 }
 
 impl<'a> NameRef<'a> {

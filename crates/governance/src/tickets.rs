@@ -19,6 +19,19 @@ pub struct Ticket {
     generation: u32,
 }
 
+impl Ticket {
+    /// The ticket as one number, for a stage that keeps it without knowing what it is.
+    pub(crate) const fn to_bits(self) -> u64 {
+        (self.generation as u64) << 32 | self.index as u64
+    }
+
+    /// The ticket of a number that [`Ticket::to_bits`] made.
+    #[expect(clippy::cast_possible_truncation, reason = "each half is taken for itself")]
+    pub(crate) const fn from_bits(bits: u64) -> Self {
+        Self { index: bits as u32, generation: (bits >> 32) as u32 }
+    }
+}
+
 impl fmt::Display for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.index, self.generation)
@@ -293,6 +306,23 @@ impl<H: Copy, M: Copy, const TENANTS: usize> Tickets<H, M, TENANTS> {
             TicketError::Settled | TicketError::Voided => self.stats.repeated += 1,
         }
         Err(error)
+    }
+
+    /// The memo of an open ticket, to be changed; none if it is over.
+    pub(crate) fn memo_mut(&mut self, ticket: Ticket) -> Option<&mut M> {
+        let entry = self.entries.as_flattened_mut().get_mut(ticket.index as usize)?;
+        let is_open = entry.generation == ticket.generation && entry.position != 0;
+        is_open.then_some(&mut entry.memo)
+    }
+
+    /// What an open ticket holds, the last first.
+    pub(crate) fn holds_of(&self, ticket: Ticket) -> impl Iterator<Item = &H> + '_ {
+        let mut link = self.entry(ticket.index as usize).holds;
+        core::iter::from_fn(move || {
+            let held = &self.held.as_flattened()[(link as usize).checked_sub(1)?];
+            link = held.next;
+            Some(&held.hold)
+        })
     }
 
     /// The hold that an open ticket will give back next.

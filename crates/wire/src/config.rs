@@ -11,6 +11,7 @@ mod tests;
 
 use governance::config::{BudgetError, Config, IdentityError, TRUSTED_HOPS_MAX};
 use governance::field::{FieldValue, Problem, SpecError};
+use governance::policy::{DefaultEffect, POLICIES_MAX};
 use governance::quota::ALLOCATIONS_MAX;
 use governance::routes::RouteError;
 use governance::text::Text;
@@ -19,6 +20,8 @@ use crate::toml::{Key, Path, Position, Reader, SyntaxError, TableKind, Value, Vi
 pub use error::{ConfigError, Conflict, EntryName, ExpectedKey};
 use tables::{ARRAYS, Entry};
 
+/// The keys of `[policy]`.
+const POLICY_KEYS: ExpectedKey = ExpectedKey::Keys("default, and [[policy.rule]] for each policy");
 /// The keys of `[identity]`.
 const IDENTITY_KEYS: ExpectedKey = ExpectedKey::Keys("actor_headers, session_header or trusted_hops");
 
@@ -26,12 +29,13 @@ const IDENTITY_KEYS: ExpectedKey = ExpectedKey::Keys("actor_headers, session_hea
 #[derive(Debug)]
 pub struct ConfigReader {
     toml: Reader,
-    quotas: Places,
-    budgets: Places,
+    quotas: Places<ALLOCATIONS_MAX>,
+    budgets: Places<ALLOCATIONS_MAX>,
+    policies: Places<POLICIES_MAX>,
 }
 
-/// Where quotas begin: whether they go together is known when all are there.
-type Places = [Position; ALLOCATIONS_MAX];
+/// Where entries begin of which it is known whether they go together when all are there.
+type Places<const ENTRIES: usize> = [Position; ENTRIES];
 
 impl Default for ConfigReader {
     fn default() -> Self {
@@ -43,8 +47,13 @@ impl ConfigReader {
     /// A reader.
     #[must_use]
     pub const fn new() -> Self {
-        let nowhere = [Position { line: 0, column: 0 }; ALLOCATIONS_MAX];
-        Self { toml: Reader::new(), quotas: nowhere, budgets: nowhere }
+        const NOWHERE: Position = Position { line: 0, column: 0 };
+        Self {
+            toml: Reader::new(),
+            quotas: [NOWHERE; ALLOCATIONS_MAX],
+            budgets: [NOWHERE; ALLOCATIONS_MAX],
+            policies: [NOWHERE; POLICIES_MAX],
+        }
     }
 
     /// Reads `document` into `config`, which is emptied before, and calls `report` with every error. Returns how many
@@ -56,9 +65,9 @@ impl ConfigReader {
         report: &mut dyn FnMut(Position, ConfigError<'_>),
     ) -> usize {
         config.clear();
-        let Self { toml, quotas, budgets } = self;
+        let Self { toml, quotas, budgets, policies } = self;
         let (table, entry) = (Table::Root, None);
-        let mut builder = Builder { config, report, errors: 0, table, entry, quotas, budgets };
+        let mut builder = Builder { config, report, errors: 0, table, entry, quotas, budgets, policies };
         let summary = toml.read(document, &mut builder);
         builder.finish_entry();
         builder.refuse_misfits();
@@ -73,6 +82,7 @@ enum Table {
     Root,
     Identity,
     Routes,
+    Policy,
     /// The array of tables that [`Builder::entry`] is one of.
     Array,
     /// A table that was refused: what is in it is not looked at.
@@ -86,8 +96,9 @@ struct Builder<'a> {
     table: Table,
     /// The entry of an array of tables that is being read.
     entry: Option<Entry>,
-    quotas: &'a mut Places,
-    budgets: &'a mut Places,
+    quotas: &'a mut Places<ALLOCATIONS_MAX>,
+    budgets: &'a mut Places<ALLOCATIONS_MAX>,
+    policies: &'a mut Places<POLICIES_MAX>,
 }
 
 impl Builder<'_> {
@@ -101,7 +112,8 @@ impl Builder<'_> {
 
     fn finish_entry(&mut self) {
         let Some(entry) = self.entry.take() else { return };
-        let (at, quotas, budgets) = (entry.at(), self.config.quotas().len(), self.config.budgets().len());
+        let (at, policies) = (entry.at(), self.config.policies().len());
+        let (quotas, budgets) = (self.config.quotas().len(), self.config.budgets().len());
         entry.finish(self.config, |at, error| {
             self.errors += 1;
             (self.report)(at, error);
@@ -112,11 +124,15 @@ impl Builder<'_> {
         if self.config.budgets().len() > budgets {
             self.budgets[budgets] = at;
         }
+        if self.config.policies().len() > policies {
+            self.policies[policies] = at;
+        }
     }
 
-    /// Refuses the quotas and budgets that do not go with the others: a parent may stand behind its children.
+    /// Refuses the quotas, budgets and policies that do not go with the others: a parent may stand behind its children, and
+    /// a limit behind the policy that throttles by it.
     fn refuse_misfits(&mut self) {
-        let Self { config, report, errors, quotas, budgets, .. } = self;
+        let Self { config, report, errors, quotas, budgets, policies, .. } = self;
         let mut refuse = |at, table, name: &str, conflict| {
             *errors += 1;
             report(at, ConfigError::Conflict { table, name: EntryName::excerpt(name), conflict });
@@ -128,18 +144,27 @@ impl Builder<'_> {
             let conflict = Conflict::Budget(BudgetError::Quota(error));
             refuse(budgets[place], "budget", config.budgets()[place].name.as_str(), conflict);
         });
+        config.each_misfit_policy(|place, error| {
+            refuse(
+                policies[place],
+                "policy",
+                config.policies()[place].name.as_str(),
+                Conflict::Policy(error),
+            );
+        });
     }
 
     /// The table that a path leads to.
     fn table_of(&self, path: Path<'_>) -> Table {
+        if self.entry.as_ref().is_some_and(|entry| entry.array.is_at(path)) {
+            return Table::Array;
+        }
         let mut parts = path.parts();
         match (parts.next(), parts.next()) {
             (None, _) => Table::Root,
             (Some("identity"), None) => Table::Identity,
             (Some("routes"), None) => Table::Routes,
-            (Some(name), None) if self.entry.as_ref().is_some_and(|entry| entry.array.name == name) => {
-                Table::Array
-            }
+            (Some("policy"), None) => Table::Policy,
             _ => Table::Refused,
         }
     }
@@ -161,6 +186,20 @@ impl Builder<'_> {
         };
         if let Err(error) = result {
             self.refuse(at, ConfigError::Identity(error));
+        }
+    }
+
+    fn policy_value(&mut self, key: Key<'_>, value: Value<'_>, at: Position) {
+        match (key.name, value) {
+            ("default", Value::String(word)) => match DefaultEffect::from_word(word) {
+                Some(default) => self.config.policy_default = default,
+                None => {
+                    let problem = Problem::NotOneOf(&DefaultEffect::WORDS);
+                    self.refuse(at, ConfigError::Field(SpecError { field: "default", problem }));
+                }
+            },
+            ("default", _) => self.refuse_type(key, value, "a string", at),
+            _ => self.refuse_key(key, POLICY_KEYS),
         }
     }
 
@@ -210,10 +249,10 @@ impl Visitor for Builder<'_> {
         self.finish_entry();
         let mut parts = path.parts();
         let (name, inner) = (parts.next().unwrap_or_default(), parts.next());
-        let array = ARRAYS.iter().find(|array| array.name == name);
+        let array = ARRAYS.iter().find(|array| array.is_at(path));
         let error = match (name, kind, inner, array) {
-            ("identity" | "routes", TableKind::Table, None, _) => return,
-            (_, TableKind::ArrayElement, None, Some(array)) => {
+            ("identity" | "routes" | "policy", TableKind::Table, None, _) => return,
+            (_, TableKind::ArrayElement, _, Some(array)) => {
                 self.entry = Some(Entry::new(array, at));
                 return;
             }
@@ -221,7 +260,10 @@ impl Visitor for Builder<'_> {
                 ConfigError::TableKind { expected: "[identity], which is there once" }
             }
             ("routes", _, None, _) => ConfigError::TableKind { expected: "[routes], which is there once" },
-            (_, _, None, Some(array)) => ConfigError::TableKind { expected: array.written },
+            ("policy", _, None, _) => ConfigError::TableKind {
+                expected: "[policy], which is there once, and [[policy.rule]] for each policy",
+            },
+            (_, _, _, Some(array)) => ConfigError::TableKind { expected: array.written },
             _ => ConfigError::UnknownTable(Text::excerpt(inner.unwrap_or(name))),
         };
         self.refuse(at, error);
@@ -233,6 +275,7 @@ impl Visitor for Builder<'_> {
             Table::Root => self.refuse_key(key, ExpectedKey::Table),
             Table::Identity => self.identity_value(key, value, at),
             Table::Routes => self.route_value(key, value, at),
+            Table::Policy => self.policy_value(key, value, at),
             Table::Array => self.entry_value(key, value, at),
             Table::Refused => {}
         }
@@ -254,7 +297,7 @@ impl Visitor for Builder<'_> {
                     ConfigError::Type { key: name, expected: "the name of a group as a string", found },
                 );
             }
-            (Table::Array, _) => {
+            (Table::Array | Table::Policy, _) => {
                 self.refuse(at, ConfigError::Type { key: name, expected: "a single value", found });
             }
             (Table::Root, _) => self.refuse_key(key, ExpectedKey::Table),

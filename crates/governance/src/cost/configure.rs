@@ -7,6 +7,7 @@ use super::{
 use crate::chained_table::Place;
 use crate::ledger::Account;
 use crate::money::Currency;
+use crate::request::HashedSubject;
 use crate::scope::Kind;
 use crate::time::{Now, Period};
 
@@ -114,6 +115,14 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
     /// The tenants that are declared, in the order of their coming.
     pub fn declared_tenants(&self) -> impl Iterator<Item = &TenantSpec> + '_ {
         self.tenants.iter().filter(|(_, tenant)| tenant.is_declared).map(|(_, tenant)| &tenant.spec)
+    }
+
+    /// The weight of the tenant of a request beside other tenants; 1 if it is not declared.
+    pub(crate) fn weight_of(&self, hashed: &HashedSubject<'_>) -> u32 {
+        let name = hashed.subject.request.tenant;
+        let hash = hashed.hash(&self.secret, Kind::Tenant);
+        let place = name.zip(hash).and_then(|(name, hash)| self.find_tenant(name.as_str(), hash.0));
+        place.and_then(|place| self.tenants.get(place)).map_or(1, |tenant| tenant.spec.weight())
     }
 
     /// Sets how often a tenant is billed, or every one without a schedule of its own. An open period ends as it was to;

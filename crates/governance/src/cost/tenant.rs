@@ -1,7 +1,8 @@
 //! Who is billed, and how often.
 
-use crate::field::{FieldValue, Problem, Quoted, SpecError, name, text};
+use crate::field::{FieldValue, Problem, Quoted, SpecError, amount, name, text};
 use crate::money::{Money, MoneyError, NanoUnits};
+use crate::priority::WEIGHT_MAX;
 use crate::scope::Name;
 use crate::text::Text;
 use crate::time::{Schedule, WallTime, parse_time_or_date};
@@ -23,6 +24,9 @@ pub struct TenantSpec {
     pub organisation: Name,
     /// The cost of a billing period that is worth an alert; 0 if none is.
     pub alert: Money,
+    /// How much of a queue's class it is due beside a tenant of weight 1, up to [`WEIGHT_MAX`]; 0 stands for 1,
+    /// which is what tenants have that are not declared.
+    pub weight: u32,
 }
 
 /// How often a tenant is billed.
@@ -35,8 +39,19 @@ pub struct BillingSchedule {
 }
 
 impl TenantSpec {
-    pub(crate) const EMPTY: Self =
-        Self { name: Text::EMPTY, tier: Text::EMPTY, organisation: Text::EMPTY, alert: Money::ZERO };
+    pub(crate) const EMPTY: Self = Self {
+        name: Text::EMPTY,
+        tier: Text::EMPTY,
+        organisation: Text::EMPTY,
+        alert: Money::ZERO,
+        weight: 0,
+    };
+
+    /// Its weight beside other tenants in a class of a queue, at least 1.
+    #[must_use]
+    pub fn weight(&self) -> u32 {
+        self.weight.max(1)
+    }
 }
 
 impl BillingSchedule {
@@ -57,6 +72,9 @@ impl fmt::Display for TenantSpec {
         if self.alert.amount != NanoUnits::ZERO {
             writeln!(f, "alert = \"{}\"", self.alert)?;
         }
+        if self.weight != 0 {
+            writeln!(f, "weight = {}", self.weight)?;
+        }
         Ok(())
     }
 }
@@ -74,7 +92,7 @@ impl fmt::Display for BillingSchedule {
 }
 
 /// The fields of a tenant, as users write them.
-pub const TENANT_FIELDS: [&str; 4] = ["name", "tier", "organisation", "alert"];
+pub const TENANT_FIELDS: [&str; 5] = ["name", "tier", "organisation", "alert", "weight"];
 /// The fields of a billing schedule, as users write them.
 pub const BILLING_FIELDS: [&str; 3] = ["tenant", "cycle", "anchor"];
 
@@ -96,6 +114,7 @@ impl TenantDraft {
             "tier" => self.tenant.tier = name(value).map_err(refuse)?,
             "organisation" => self.tenant.organisation = name(value).map_err(refuse)?,
             "alert" => self.tenant.alert = money(value).map_err(refuse)?,
+            "weight" => self.tenant.weight = weight(value).map_err(refuse)?,
             _ => return Err(SpecError { field: "tenant", problem: Problem::Unknown(&TENANT_FIELDS) }),
         }
         Ok(())
@@ -165,6 +184,12 @@ pub(super) fn schedule(value: FieldValue<'_>) -> Result<Schedule, Problem> {
         .map_err(|_| Problem::Expected("hourly, daily, monthly or a length of time such as 60s"))
 }
 
+/// A weight, from 1.
+fn weight(value: FieldValue<'_>) -> Result<u32, Problem> {
+    let weight = u32::try_from(amount(value)?).ok().filter(|weight| *weight <= WEIGHT_MAX);
+    weight.ok_or(Problem::AboveMaximum(WEIGHT_MAX.into()))
+}
+
 /// An amount of money that is not negative.
 pub(super) fn money(value: FieldValue<'_>) -> Result<Money, Problem> {
     let money: Money = text(value, "a string such as \"100 USD\"")?
@@ -190,22 +215,30 @@ fn known(fields: &[&'static str], field: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{BillingDraft, TenantDraft};
+    use super::{BillingDraft, TenantDraft, TenantSpec};
     use crate::field::FieldValue;
 
     #[test]
     fn tenants_and_schedules_print_what_reads_back_to_them() {
         let mut draft = TenantDraft::default();
         assert_eq!(draft.finish().unwrap_err().to_string(), "name: missing");
-        for (field, value) in
-            [("name", "acme"), ("tier", "gold"), ("organisation", "megacorp"), ("alert", "5 USD")]
-        {
+        for (field, value) in [
+            ("name", "acme"),
+            ("tier", "gold"),
+            ("organisation", "megacorp"),
+            ("alert", "5 USD"),
+            ("weight", "4"),
+        ] {
             draft.set(field, FieldValue::Text(value)).unwrap();
         }
         assert_eq!(
             draft.finish().unwrap().to_string(),
-            "[[tenant]]\nname = \"acme\"\ntier = \"gold\"\norganisation = \"megacorp\"\nalert = \"5.00 USD\"\n"
+            "[[tenant]]\nname = \"acme\"\ntier = \"gold\"\norganisation = \"megacorp\"\nalert = \"5.00 USD\"\nweight = 4\n"
         );
+        assert_eq!((draft.finish().unwrap().weight(), TenantSpec::EMPTY.weight()), (4, 1));
+        for weight in ["0", "1025", "-1", "1.5", "heavy"] {
+            assert!(draft.set("weight", FieldValue::Text(weight)).is_err(), "{weight}");
+        }
         let mut draft = BillingDraft::default();
         assert_eq!(draft.finish().unwrap().to_string(), "[[billing]]\ntenant = \"*\"\ncycle = \"monthly\"\n");
         for (field, value) in [("tenant", "acme"), ("cycle", "daily"), ("anchor", "2026-01-31")] {

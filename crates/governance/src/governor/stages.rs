@@ -1,31 +1,63 @@
-//! The stages behind the limits: quotas, the price, budgets. What is checked of all is taken of all, or of none.
+//! The stages behind the limits: quotas, the price, budgets, the queue. What is checked of all is taken of all, or of
+//! none.
 
+use super::holders::Holders;
 use super::{Hold, Memo, OUTCOME_EXPIRES_IN, RESERVED_FOR_MAX};
-use crate::cost::{CostCollector, Estimate, Quote};
+use crate::cost::{Estimate, Quote};
 use crate::decision::{Decision, LimitStanding, Reason, Verdict, Wait};
 use crate::money::NanoUnits;
-use crate::outcome::Outcome;
-use crate::quota::{QuotaAmounts, QuotaClearance, QuotaHold, QuotaManager, QuotaSettled, QuotaStanding};
-use crate::rate_limiter::{Access, Clearance, LimitHold, RateLimiter, Settled};
-use crate::request::{HashedSubject, Settlement, Subject, Usage};
-use crate::tickets::Tickets;
-use crate::time::{Nanos, Now};
+use crate::outcome::{Disposition, Outcome};
+use crate::priority::{
+    EnqueueError, Lane, Origin, Placement, PriorityScheduler, QueueId, QueuedRequest, RejectReason,
+    Rejection, ServiceReport,
+};
+use crate::quota::{QuotaAmounts, QuotaClearance, QuotaHold, QuotaStanding};
+use crate::rate_limiter::{Access, Clearance, LimitHold};
+use crate::request::{HashedSubject, RequestPriority, Settlement, Subject, Usage};
+use crate::scope::{KeyHash, Kind};
+use crate::tickets::Ticket;
+use crate::time::{Instant, Nanos, Now};
 
 /// The stages of a governor, apart from what the request at hand is described with.
 pub(super) struct Stages<'a, const KEYS: usize, const LOG: usize, const TENANTS: usize> {
-    pub(super) limits: &'a mut RateLimiter<KEYS, LOG>,
-    pub(super) quotas: &'a mut QuotaManager<TENANTS>,
-    pub(super) budgets: &'a mut QuotaManager<TENANTS>,
-    pub(super) costs: &'a mut CostCollector<TENANTS>,
-    pub(super) tickets: &'a mut Tickets<Hold, Memo, TENANTS>,
+    pub(super) held: Holders<'a, KEYS, LOG, TENANTS>,
+    pub(super) queues: &'a mut PriorityScheduler<TENANTS>,
 }
 
 /// What every stage has agreed to.
-struct Cleared {
+struct Cleared<'a> {
     limits: Clearance,
     quotas: QuotaClearance,
     quote: Quote,
     budgets: QuotaClearance,
+    /// Its turn at its service, if that has a queue.
+    turn: Option<Turn<'a>>,
+}
+
+/// The queue that a request goes to, and as what.
+#[derive(Clone, Copy)]
+pub(super) struct Destination {
+    pub(super) queue: QueueId,
+    pub(super) class: RequestPriority,
+    pub(super) entry: Entry,
+}
+
+/// How a request goes to its queue.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entry {
+    /// Into service if that is free, and else it waits.
+    IfBusy,
+    /// It waits in any case.
+    Always,
+}
+
+/// What a queue has room for.
+#[derive(Clone, Copy)]
+struct Turn<'a> {
+    queue: QueueId,
+    request: QueuedRequest<'a>,
+    /// How long it will wait, if it does.
+    wait: Option<Nanos>,
 }
 
 impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS, LOG, TENANTS> {
@@ -36,47 +68,96 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
         now: Now,
         subject: &Subject<'_>,
         limits: Clearance,
+        destination: Option<Destination>,
         access: Access,
     ) -> Decision {
         let request = subject.request;
         let usage = request.usage();
-        let hashed = HashedSubject::new(subject, self.limits.secret());
-        self.limits.tell_hashes(&hashed);
+        let hashed = HashedSubject::new(subject, self.held.limits.secret());
+        self.held.limits.tell_hashes(&hashed);
         let amounts = QuotaAmounts::from(usage);
-        let Some(quotas) = self.quotas.check_hashed(now, &hashed, &amounts, access) else {
+        let Some(quotas) = self.held.quotas.check_hashed(now, &hashed, &amounts, access) else {
             return self.refuse_by_quota(limits);
         };
         let estimate = match request.settlement {
             Settlement::Final => Estimate::Exact,
             Settlement::Reserve { .. } => Estimate::Dearest,
         };
-        let Ok(quote) = self.costs.quote_hashed(now, &hashed, &usage, estimate) else {
-            let (limit, quota) = (self.limits.release(limits), self.quotas.release(quotas));
+        let Ok(quote) = self.held.costs.quote_hashed(now, &hashed, &usage, estimate) else {
+            let (limit, quota) = (self.held.limits.release(limits), self.held.quotas.release(quotas));
             let decision = Decision::plain(Verdict::Deny, Reason::PriceOutOfRange);
             return Decision { limit, quota, retry: Some(Wait::Never), ..decision };
         };
         let spent = QuotaAmounts::of_cost(quote.amount().map_or(0, NanoUnits::as_spent));
-        let Some(budgets) = self.budgets.check_hashed(now, &hashed, &spent, access) else {
+        let Some(budgets) = self.held.budgets.check_hashed(now, &hashed, &spent, access) else {
             return self.refuse_by_budget(limits, quotas);
         };
-        let needs_ticket = limits.needs_ticket() || quotas.needs_ticket();
+        let needs_ticket = limits.needs_ticket() || quotas.needs_ticket() || destination.is_some();
         if request.settlement == Settlement::Final && !needs_ticket && access == Access::Charge {
             return self.take(subject, limits, quotas, quote, budgets);
         }
-        let cleared = Cleared { limits, quotas, quote, budgets };
+        let mut cleared = Cleared { limits, quotas, quote, budgets, turn: None };
+        if let Some(destination) = destination {
+            match self.find_turn(now, &hashed, destination, access) {
+                Ok(turn) => cleared.turn = Some(turn),
+                Err(error) => return self.refuse_by_queue(cleared, error),
+            }
+        }
         if access == Access::Peek {
             return self.release(cleared);
         }
-        match request.settlement {
-            Settlement::Reserve { expires_in } => self.take_held(now, subject, cleared, Some(expires_in)),
-            Settlement::Final => self.take_held(now, subject, cleared, None),
-        }
+        self.take_held(now, subject, cleared)
+    }
+
+    /// Whether the queue of its service has room for a request.
+    #[inline(never)]
+    fn find_turn<'a>(
+        &mut self,
+        now: Now,
+        hashed: &HashedSubject<'a>,
+        Destination { queue, class, entry }: Destination,
+        access: Access,
+    ) -> Result<Turn<'a>, EnqueueError> {
+        let request = hashed.subject.request;
+        let tenant = hashed.hash(&self.held.limits.secret(), Kind::Tenant).unwrap_or(KeyHash(0));
+        let weight = self.held.costs.weight_of(hashed);
+        let request = QueuedRequest {
+            request_id: 0,
+            priority: class,
+            arrival_time: now.instant,
+            sla_deadline: request.deadline,
+            origin: Origin { tenant, weight, name: request.tenant },
+            cost_us: u32::try_from(request.compute_ms.saturating_mul(1000)).unwrap_or(u32::MAX),
+            lane: Lane::Shared,
+        };
+        let starts = self.queues.room(now.instant, queue, &request, access)? == Placement::Start;
+        let wait = if starts && entry == Entry::IfBusy {
+            None
+        } else {
+            Some(self.queues.estimate_queue_time(now.instant, queue, class, tenant))
+        };
+        Ok(Turn { queue, request, wait })
+    }
+
+    /// The queue refuses what every other stage has agreed to.
+    #[cold]
+    fn refuse_by_queue(&mut self, cleared: Cleared<'_>, error: EnqueueError) -> Decision {
+        let (reason, retry) = match error {
+            EnqueueError::Rejected(Rejection { reason: RejectReason::QueueFull, retry }) => {
+                (Reason::QueueFull, Wait::For(retry))
+            }
+            EnqueueError::Rejected(Rejection { retry, .. }) => (Reason::Infeasible, Wait::For(retry)),
+            // Nothing makes time go back to its deadline.
+            _ => (Reason::Infeasible, Wait::Never),
+        };
+        let released = self.release(cleared);
+        Decision { verdict: Verdict::Deny, reason, retry: Some(retry), price: None, ..released }
     }
 
     /// A quota refuses what the limits have agreed to.
     #[cold]
     fn refuse_by_quota(&mut self, limits: Clearance) -> Decision {
-        let (limit, refusal) = (self.limits.release(limits), self.quotas.refusal());
+        let (limit, refusal) = (self.held.limits.release(limits), self.held.quotas.refusal());
         let decision = Decision::plain(Verdict::Deny, refusal.reason);
         Decision { limit, quota: Some(refusal.quota), retry: Some(refusal.retry), ..decision }
     }
@@ -84,8 +165,8 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
     /// A budget refuses what the limits and the quotas have agreed to.
     #[cold]
     fn refuse_by_budget(&mut self, limits: Clearance, quotas: QuotaClearance) -> Decision {
-        let (limit, quota) = (self.limits.release(limits), self.quotas.release(quotas));
-        let refusal = self.budgets.refusal();
+        let (limit, quota) = (self.held.limits.release(limits), self.held.quotas.release(quotas));
+        let refusal = self.held.budgets.refusal();
         let decision = Decision::plain(Verdict::Deny, refusal.reason);
         Decision { limit, quota, budget: Some(refusal.quota), retry: Some(refusal.retry), ..decision }
     }
@@ -101,9 +182,9 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
         budgets: QuotaClearance,
     ) -> Decision {
         let verdict = verdict_of(&limits);
-        let limit = self.limits.charge(subject, limits);
-        let quota = self.quotas.charge(quotas);
-        let price = self.costs.charge(quote);
+        let limit = self.held.limits.charge(subject, limits);
+        let quota = self.held.quotas.charge(quotas);
+        let price = self.held.costs.charge(quote);
         let budget = self.charge_budgets(budgets, price);
         allowed(verdict, limit, quota, budget, price)
     }
@@ -112,81 +193,111 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
     #[inline(always)] // not to copy what they have agreed to
     fn charge_budgets(&mut self, budgets: QuotaClearance, price: Option<NanoUnits>) -> Option<QuotaStanding> {
         match price.map_or(0, as_credit) {
-            0 => self.budgets.charge(budgets),
-            credit => self.budgets.charge_credit(budgets, credit),
+            0 => self.held.budgets.charge(budgets),
+            credit => self.held.budgets.charge_credit(budgets, credit),
         }
     }
 
-    /// Charges or reserves in every stage, and keeps in a ticket what is to be settled.
+    /// Charges or reserves in every stage, and keeps in a ticket what is to be settled. What waits in a queue is reserved
+    /// in any case, since it can be let go.
     #[inline(never)]
-    fn take_held(
-        &mut self,
-        now: Now,
-        subject: &Subject<'_>,
-        cleared: Cleared,
-        expires_in: Option<Nanos>,
-    ) -> Decision {
-        let Cleared { limits, quotas, quote, budgets } = cleared;
-        let (quota_holds, budget_holds) = match expires_in {
-            Some(_) => (quotas.holds(), budgets.holds()),
-            None => (quotas.observers(), 0),
+    fn take_held(&mut self, now: Now, subject: &Subject<'_>, cleared: Cleared<'_>) -> Decision {
+        let waits = cleared.turn.is_some_and(|turn| turn.wait.is_some());
+        let (reserves, expires_in) = match subject.request.settlement {
+            Settlement::Reserve { expires_in } => (true, expires_in.min(RESERVED_FOR_MAX)),
+            Settlement::Final => (waits, OUTCOME_EXPIRES_IN),
         };
-        let holds = limits.holds() + quota_holds + budget_holds + 1;
-        if !self.tickets.has_room(holds) {
-            self.release(Cleared { limits, quotas, quote, budgets });
+        let (quota_holds, budget_holds) = match reserves {
+            true => (cleared.quotas.holds(), cleared.budgets.holds()),
+            false => (cleared.quotas.observers(), 0),
+        };
+        let holds =
+            cleared.limits.holds() + quota_holds + budget_holds + 1 + usize::from(cleared.turn.is_some());
+        if !self.held.tickets.has_room(holds) {
+            self.release(cleared);
             // Room comes with the first hold that is due, or before.
-            let due = self.tickets.next_due().unwrap_or(now.instant);
+            let due = self.held.tickets.next_due().unwrap_or(now.instant);
             let retry = Some(Wait::For(due.since(now.instant)));
             return Decision { retry, ..Decision::plain(Verdict::Deny, Reason::TicketsFull) };
         }
+        let Cleared { limits, quotas, quote, budgets, turn } = cleared;
         let verdict = verdict_of(&limits);
-        let memo = Memo { usage: subject.request.usage(), reserves: expires_in.is_some() };
-        let due =
-            now.instant.after(expires_in.map_or(OUTCOME_EXPIRES_IN, |length| length.min(RESERVED_FOR_MAX)));
-        let ticket = self.tickets.open(memo, due);
-        let tickets = &mut self.tickets;
+        let is_final = subject.request.settlement == Settlement::Final;
+        let memo = Memo { usage: subject.request.usage(), reserves, waits, is_final };
+        let due = now.instant.after(expires_in);
+        let ticket = self.held.tickets.open(memo, due);
+        let dropped = turn.and_then(|turn| self.take_turn(now, ticket, turn, due));
+        let tickets = &mut self.held.tickets;
         let mut keep_limit = |hold: LimitHold| {
-            let due = match (hold.lease(), expires_in) {
+            let due = match hold.lease() {
                 // With the reservation ends what it is for.
-                (Some(lease), Some(_)) => now.instant.after(lease).min(due),
-                (Some(lease), None) => now.instant.after(lease),
-                (None, _) => due,
+                Some(lease) if reserves => now.instant.after(lease).min(due),
+                Some(lease) => now.instant.after(lease),
+                None => due,
             };
             tickets.hold(ticket, Hold::Limit(hold), due);
         };
-        let limit = match expires_in {
-            Some(_) => self.limits.charge_held(subject, limits, &mut keep_limit),
-            None => self.limits.charge_in_flight(subject, limits, &mut keep_limit),
+        let limit = match reserves {
+            true => self.held.limits.charge_held(subject, limits, &mut keep_limit),
+            false => self.held.limits.charge_in_flight(subject, limits, &mut keep_limit),
         };
         let mut keep_quota = |hold: QuotaHold| tickets.hold(ticket, Hold::Quota(hold), due);
-        let quota = match expires_in {
-            Some(_) => self.quotas.charge_held(quotas, &mut keep_quota),
-            None => self.quotas.charge_observed(quotas, &mut keep_quota),
+        let quota = match reserves {
+            true => self.held.quotas.charge_held(quotas, &mut keep_quota),
+            false => self.held.quotas.charge_observed(quotas, &mut keep_quota),
         };
         let price = quote.amount();
-        let budget = if expires_in.is_some() {
+        let budget = if reserves {
             let mut keep_budget = |hold: QuotaHold| tickets.hold(ticket, Hold::Budget(hold), due);
-            let budget = self.budgets.charge_held(budgets, &mut keep_budget);
+            let budget = self.held.budgets.charge_held(budgets, &mut keep_budget);
             // The cost comes last, since it is the first to be settled.
-            if let Some(hold) = self.costs.charge_held(quote) {
+            if let Some(hold) = self.held.costs.charge_held(quote) {
                 tickets.hold(ticket, Hold::Cost(hold), due);
             }
             budget
         } else {
-            let price = self.costs.charge(quote);
+            let price = self.held.costs.charge(quote);
             self.charge_budgets(budgets, price)
         };
-        Decision { ticket: Some(ticket), ..allowed(verdict, limit, quota, budget, price) }
+        if let Some(dropped) = dropped {
+            self.held.void(now, dropped);
+        }
+        let decision = Decision { ticket: Some(ticket), ..allowed(verdict, limit, quota, budget, price) };
+        match turn.and_then(|turn| turn.wait) {
+            Some(wait) => Decision { verdict: Verdict::Queue(wait), reason: Reason::Queued, ..decision },
+            None => decision,
+        }
+    }
+
+    /// Takes the place in the queue that a request was promised. Gives the ticket of the request that made room for it.
+    fn take_turn(&mut self, now: Now, ticket: Ticket, turn: Turn<'_>, due: Instant) -> Option<Ticket> {
+        let request = QueuedRequest { request_id: ticket.to_bits(), ..turn.request };
+        let mut dropped = None;
+        let placed = if turn.wait.is_some() {
+            self.queues.enqueue_request(now.instant, turn.queue, &request, &mut |other| {
+                assert!(dropped.is_none(), "one request takes the place of one");
+                dropped = Some(Ticket::from_bits(other.request_id));
+            })
+        } else {
+            self.queues.start_request(now.instant, turn.queue, &request)
+        };
+        let place = placed.expect("the queue had room at this time");
+        self.held.tickets.hold(ticket, Hold::Queue(place), due);
+        dropped
     }
 
     /// Takes nothing, and says how everything stands.
     #[inline(never)]
-    fn release(&mut self, cleared: Cleared) -> Decision {
+    fn release(&mut self, cleared: Cleared<'_>) -> Decision {
         let verdict = verdict_of(&cleared.limits);
-        let limit = self.limits.release(cleared.limits);
-        let quota = self.quotas.release(cleared.quotas);
-        let budget = self.budgets.release(cleared.budgets);
-        allowed(verdict, limit, quota, budget, cleared.quote.amount())
+        let limit = self.held.limits.release(cleared.limits);
+        let quota = self.held.quotas.release(cleared.quotas);
+        let budget = self.held.budgets.release(cleared.budgets);
+        let decision = allowed(verdict, limit, quota, budget, cleared.quote.amount());
+        match cleared.turn.and_then(|turn| turn.wait) {
+            Some(wait) => Decision { verdict: Verdict::Queue(wait), reason: Reason::Queued, ..decision },
+            None => decision,
+        }
     }
 
     /// Settles one hold. Returns whether what it is of is still there.
@@ -198,32 +309,16 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
         outcome: Option<&Outcome>,
         posted: &mut Option<NanoUnits>,
     ) -> bool {
-        match hold {
-            Hold::Cost(hold) if *actual == Usage::ZERO => self.costs.void(hold),
-            Hold::Cost(hold) => *posted = Some(self.costs.settle(now, hold, actual)),
-            Hold::Limit(hold) => {
-                return self.limits.settle(now, hold, actual.amount(hold.unit())) != Settled::Stale;
+        let Hold::Queue(place) = hold else {
+            return self.held.settle(now, hold, actual, outcome, posted);
+        };
+        match outcome {
+            Some(outcome) if outcome.disposition == Disposition::Commit => {
+                let report = ServiceReport { service_us: outcome.service_us(), is_error: outcome.is_error() };
+                self.queues.complete_request(now.instant, *place, &report).is_ok()
             }
-            Hold::Quota(hold) if hold.unit().is_observed() => {
-                let settled = match outcome {
-                    Some(outcome) => self.quotas.observe(now, hold, &outcome.observation()),
-                    None => self.quotas.settle(now, hold, 0),
-                };
-                return settled != QuotaSettled::Stale;
-            }
-            Hold::Quota(hold) => {
-                let amount = QuotaAmounts::from(*actual).amount(hold.unit());
-                return self.quotas.settle(now, hold, amount) != QuotaSettled::Stale;
-            }
-            Hold::Budget(hold) => {
-                let settled = match posted.map_or(0, as_credit) {
-                    0 => self.budgets.settle(now, hold, posted.map_or(0, NanoUnits::as_spent)),
-                    credit => self.budgets.settle_credit(now, hold, credit),
-                };
-                return settled != QuotaSettled::Stale;
-            }
+            _ => self.queues.cancel(now.instant, *place).is_ok(),
         }
-        true
     }
 }
 

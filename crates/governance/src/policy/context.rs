@@ -43,10 +43,15 @@ impl Default for PolicyContext<'_> {
 }
 
 impl<'a> PolicyContext<'a> {
-    /// What policies look at of `request` at the time `wall`.
+    /// What policies look at of `request` at the time `wall`. One that does not say how urgent it is is
+    /// [`RequestPriority::Normal`].
     #[must_use]
     pub const fn of(request: &Request<'a>, wall: WallTime) -> Self {
-        let Request { service, tenant, roles, ip, method, path, headers, priority, .. } = *request;
+        let Request { service, tenant, roles, ip, method, path, headers, .. } = *request;
+        let priority = match request.priority {
+            Some(priority) => priority,
+            None => RequestPriority::Normal,
+        };
         Self { service, tenant, roles, ip, method, path, headers, priority, wall }
     }
 

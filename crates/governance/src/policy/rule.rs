@@ -291,10 +291,10 @@ impl PolicyRule {
     }
 }
 
-/// Writes a policy as an element of `[[policy]]`, in the words that read back to it.
+/// Writes a policy as an element of `[[policy.rule]]`, in the words that read back to it.
 impl fmt::Display for PolicyRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "[[policy]]\nname = {}", Quoted(self.name.as_str()))?;
+        writeln!(f, "[[policy.rule]]\nname = {}", Quoted(self.name.as_str()))?;
         if self.policy_type != PolicyType::default() {
             writeln!(f, "type = \"{}\"", self.policy_type.word())?;
         }

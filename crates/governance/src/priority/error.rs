@@ -12,6 +12,8 @@ pub enum PriorityError {
     UnknownQueue,
     /// The service has an agreement already.
     DuplicateService,
+    /// The class has a weight already.
+    DuplicateClass,
     /// There are [`QUEUES_MAX`] queues.
     Full,
     /// Requests wait in the queue or are in service.
@@ -27,6 +29,7 @@ impl fmt::Display for PriorityError {
         match self {
             Self::UnknownQueue => f.write_str("there is no agreement of that service"),
             Self::DuplicateService => f.write_str("the service has an agreement already; expected one"),
+            Self::DuplicateClass => f.write_str("the class has a weight already; expected one"),
             Self::Full => write!(f, "there are {QUEUES_MAX} agreements already, and no more fit"),
             Self::InUse => f.write_str("requests wait or are in service; expected an empty queue"),
             Self::FixedService => {

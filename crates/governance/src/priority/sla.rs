@@ -37,7 +37,7 @@ pub struct SLA {
 
 impl SLA {
     /// All-zero: what fills a place where no agreement is.
-    pub(super) const EMPTY: Self = Self {
+    pub(crate) const EMPTY: Self = Self {
         service_id: Name::EMPTY,
         p95_latency_ms: 0,
         error_rate_threshold_ppm: 0,

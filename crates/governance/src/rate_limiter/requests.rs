@@ -116,7 +116,7 @@ fn full_request<'a>(request: &RateLimitRequest<'a>) -> Request<'a> {
         service: Some(request.service_id),
         user: request.user_id,
         cost: request.tokens_required,
-        priority: request.priority,
+        priority: Some(request.priority),
         ..Request::default()
     }
 }

@@ -8,6 +8,7 @@ use crate::replay::TenantSource;
 use crate::term::Term;
 use governance::limit::RateLimitAlgorithm;
 use governance::mode::Mode;
+use governance::request::RequestPriority;
 
 /// The kinds of keys, as the beginnings of scopes.
 pub const SCOPE_KINDS: &[&str] = &[
@@ -487,8 +488,9 @@ const RESERVABLE_REQUEST_ARGUMENTS: &[ArgumentSpec] = &[
     key(
         "headers",
         ValueKind::Text,
-        "header fields to identify it by, such as \"X-Actor: ada; X-Session-Id: 7\"",
+        "its header fields, to identify it by and for policies, such as \"X-Actor: ada; X-Env: prod\"",
     ),
+    key("role", ValueKind::Text, "the roles of the user, for policies, such as intern or \"intern, guest\""),
     key("bytes", ValueKind::Size, "its size, for limits that count bytes (default 0)"),
     key("tokens", ValueKind::Integer, "its tokens, for limits that count tokens (default 0)"),
     key("output_tokens", ValueKind::Integer, "those of its tokens that were generated (default 0)"),
@@ -496,7 +498,12 @@ const RESERVABLE_REQUEST_ARGUMENTS: &[ArgumentSpec] = &[
     key("accesses", ValueKind::Integer, "how often it accesses storage (default 0)"),
     key("hits", ValueKind::Integer, "how much of it was answered from a cache (default 0)"),
     key("cost", ValueKind::Integer, "how many requests it counts as (default 1)"),
-    key("priority", ValueKind::OneOf(&["critical", "high", "normal", "low", "batch"]), "how urgent it is"),
+    key(
+        "priority",
+        ValueKind::OneOf(&RequestPriority::WORDS),
+        "how urgent it is (default what its service's agreement says, or normal)",
+    ),
+    key("deadline", ValueKind::Text, "when it has to be answered, if its service has a queue, such as 500ms"),
     JSON,
 ];
 

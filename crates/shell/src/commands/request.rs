@@ -1,6 +1,10 @@
 //! `request` and `ratelimit try`: one request, decided and explained.
 
-use super::{Context, Failed, Outcome};
+mod read;
+
+pub(super) use read::{Room, read, settlement};
+
+use super::{Context, Outcome};
 use crate::command::Invocation;
 use crate::engine::{Engine, Governor, TENANTS};
 use crate::render::Humanized;
@@ -12,18 +16,17 @@ use governance::decision::{Decision, LimitStanding, Reason, Sharing, Verdict, Wa
 use governance::export::ObjectWriter;
 use governance::governor::RESERVED_FOR_MAX;
 use governance::money::{Currency, NanoUnits};
+use governance::policy::Action;
 use governance::quota::{QuotaManager, QuotaName, QuotaStanding};
 use governance::request::{Request, RequestPriority, Settlement};
 use governance::scope::{Kind, NameRef, ScopeError};
 use governance::time::Nanos;
 use governance::units::parse_size;
 
-/// How long a reservation stands unless it is said.
-const RESERVED_FOR: Nanos = Nanos::from_seconds(300);
-
 /// Decides the request and charges it.
 pub(super) fn request(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
-    let mut request = read(context, invocation)?;
+    let mut room = Room::default();
+    let mut request = read(context, invocation, &mut room)?;
     request.settlement = settlement(context, invocation)?;
     let now = context.system.now();
     let marks = NoticeMarks::of(&context.engine.live);
@@ -31,33 +34,6 @@ pub(super) fn request(context: &mut Context<'_>, invocation: &Invocation<'_>) ->
     answer(context, invocation, &decision)?;
     // A refusal says by itself that nothing is left.
     if invocation.flag("json") || !decision.is_allowed() { Ok(()) } else { marks.tell(context) }
-}
-
-/// Whether the amounts are final, or to be settled later.
-fn settlement(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Result<Settlement, Failed> {
-    if invocation.get("reserve").is_none() {
-        return match invocation.get("expires") {
-            Some(_) => {
-                Err(context.fail(format_args!("expires goes with reserve, which says how many tokens")))
-            }
-            None => Ok(Settlement::Final),
-        };
-    }
-    if invocation.get("tokens").is_some() {
-        return Err(context.fail(format_args!("tokens and reserve do not go together; expected one of them")));
-    }
-    let expires_in = match invocation.get("expires").map(str::parse) {
-        None => RESERVED_FOR,
-        Some(Ok(Nanos::ZERO)) => {
-            return Err(context.fail(format_args!("expires: expected a time longer than 0")));
-        }
-        Some(Ok(length)) if length > RESERVED_FOR_MAX => {
-            return Err(context.fail(format_args!("expires: expected at most {RESERVED_FOR_MAX}")));
-        }
-        Some(Ok(length)) => length,
-        Some(Err(error)) => return Err(context.fail(format_args!("expires: {error}"))),
-    };
-    Ok(Settlement::Reserve { expires_in })
 }
 
 /// How many notices there had been of each kind, so that those that come can be told.
@@ -130,13 +106,14 @@ impl fmt::Display for Price {
 
 /// Decides the request without charging it.
 pub(super) fn try_request(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
-    let request = read(context, invocation)?;
+    let mut room = Room::default();
+    let request = read(context, invocation, &mut room)?;
     let now = context.system.now();
     let decision = context.engine.live.peek(now, &request);
     answer(context, invocation, &decision)
 }
 
-fn answer(context: &mut Context<'_>, invocation: &Invocation<'_>, decision: &Decision) -> Outcome {
+pub(super) fn answer(context: &mut Context<'_>, invocation: &Invocation<'_>, decision: &Decision) -> Outcome {
     if invocation.flag("json") { answer_json(context, decision) } else { answer_text(context, decision) }
 }
 
@@ -147,22 +124,40 @@ fn answer_text(context: &mut Context<'_>, decision: &Decision) -> Outcome {
         Verdict::Delay(turn) => {
             write!(system, "{}   go on in {}", term.paint(Style::Warn, "delay"), Humanized(turn))?;
         }
+        Verdict::Queue(wait) => {
+            write!(system, "{}   its turn in about {}", term.paint(Style::Warn, "queue"), Humanized(wait))?;
+        }
+        Verdict::Redirect => write!(system, "{}", term.paint(Style::Warn, "redirect"))?,
         Verdict::Deny => write!(system, "{} ", term.paint(Style::Bad, "deny"))?,
     }
     let costs_nothing_else =
         decision.quota.is_none() && decision.budget.is_none() && decision.limit.is_none();
-    if costs_nothing_else {
+    write_policy(*system, engine, *term, decision)?;
+    let speaks_elsewhere = matches!(
+        decision.reason,
+        Reason::PolicyDenied | Reason::PolicyDefault | Reason::Redirected | Reason::ThrottleMissing
+    );
+    if costs_nothing_else && !speaks_elsewhere {
         let why = match decision.reason {
             Reason::Exempt => "exempt: its group is never limited",
             Reason::PriceOutOfRange => "price-out-of-range: its price cannot be computed",
             Reason::TicketsFull => "tickets-full: as many outcomes as there can be are awaited",
+            Reason::QueueFull => "queue-full: as many wait for its service as may",
+            Reason::Infeasible => "infeasible: it would not be done by its deadline",
             _ => "no limit matches",
         };
         write!(system, "   {why}")?;
     }
     // Of a refusal, the one that refuses; of an allowed request, each that has a say.
     let speaks = |reason| decision.is_allowed() || decision.reason == reason;
-    let refuses_elsewhere = matches!(decision.reason, Reason::OverQuota | Reason::OverBudget);
+    let refuses_elsewhere = matches!(
+        decision.reason,
+        Reason::OverQuota | Reason::OverBudget | Reason::QueueFull | Reason::Infeasible
+    );
+    let refuses_in_queue = matches!(decision.reason, Reason::QueueFull | Reason::Infeasible);
+    if refuses_in_queue && !costs_nothing_else {
+        write!(system, "   {}", decision.reason)?;
+    }
     if let Some(standing) = decision.limit.filter(|_| !refuses_elsewhere) {
         write_limit(*system, engine, *term, decision, &standing)?;
     }
@@ -192,6 +187,31 @@ fn answer_text(context: &mut Context<'_>, decision: &Decision) -> Outcome {
         write!(system, "   ticket {}", term.paint(Style::Name, ticket))?;
     }
     Ok(writeln!(system)?)
+}
+
+/// The policy that speaks for a decision, and what it does.
+fn write_policy(system: &mut dyn System, engine: &Engine, term: Term, decision: &Decision) -> fmt::Result {
+    let Some(policy) = &decision.policy else { return Ok(()) };
+    let rule = policy.decider.and_then(|id| engine.live.policies.get_policy(id));
+    match (rule, decision.reason) {
+        (Some(rule), _) => {
+            write!(system, "   policy {}", term.paint(Style::Name, rule.name))?;
+            match &rule.action {
+                Action::Allow | Action::Deny => {}
+                Action::Redirect(service) => write!(system, "   to service {}", Printable(service.as_str()))?,
+                action => write!(system, "   {action}")?,
+            }
+        }
+        (None, Reason::PolicyDefault) => write!(system, "   policy-default: no policy allows it")?,
+        (None, _) => {}
+    }
+    if decision.reason == Reason::ThrottleMissing {
+        write!(system, "   throttle-missing: its limit is not there any more")?;
+    }
+    if policy.audit_id != 0 {
+        write!(system, "   audit {}", policy.audit_id)?;
+    }
+    Ok(())
 }
 
 /// The limit that speaks for a decision, and how it stands.
@@ -233,13 +253,24 @@ fn answer_json(context: &mut Context<'_>, decision: &Decision) -> Outcome {
     let verdict = match decision.verdict {
         Verdict::Allow => "allow",
         Verdict::Delay(_) => "delay",
+        Verdict::Queue(_) => "queue",
+        Verdict::Redirect => "redirect",
         Verdict::Deny => "deny",
     };
     let Context { system, engine, .. } = context;
     let mut object =
         ObjectWriter::begin(*system)?.string("verdict", verdict)?.string("reason", decision.reason.code())?;
-    if let Verdict::Delay(turn) = decision.verdict {
-        object = object.integer("delay_ns", turn.0)?;
+    match decision.verdict {
+        Verdict::Delay(turn) => object = object.integer("delay_ns", turn.0)?,
+        Verdict::Queue(wait) => object = object.integer("wait_ns", wait.0)?,
+        Verdict::Allow | Verdict::Redirect | Verdict::Deny => {}
+    }
+    if let Some(policy) = &decision.policy {
+        let rule = policy.decider.and_then(|id| engine.live.policies.get_policy(id));
+        if let Some(rule) = rule {
+            object = object.string("policy", rule.name.as_str())?.display("action", &rule.action)?;
+        }
+        object = object.optional_integer("audit_id", Some(policy.audit_id).filter(|id| *id != 0))?;
     }
     if let Some(standing) = decision.limit {
         let name = engine.live.limits.get_bucket(standing.limit).map(|spec| spec.name).unwrap_or_default();
@@ -276,85 +307,4 @@ fn answer_json(context: &mut Context<'_>, decision: &Decision) -> Outcome {
         Some(Wait::Never) => object.string("retry_in_ns", "never")?,
     };
     Ok(object.end()?)
-}
-
-/// Reads a request from its arguments.
-fn read<'a>(context: &mut Context<'_>, invocation: &Invocation<'a>) -> Result<Request<'a>, Failed> {
-    let mut request = Request::default();
-    if let Some(ip) = invocation.get("ip") {
-        let address = ip.parse::<IpAddr>();
-        request.ip =
-            Some(address.map_err(|_| context.fail(format_args!("ip: {}", ScopeError::NotAnAddress)))?);
-    }
-    if let Some(headers) = invocation.get("headers") {
-        identify(context, headers, &mut request)?;
-    }
-    for (kind, place) in [
-        (Kind::Service, &mut request.service),
-        (Kind::User, &mut request.user),
-        (Kind::Tenant, &mut request.tenant),
-        (Kind::Key, &mut request.key),
-        (Kind::Session, &mut request.session),
-        (Kind::Actor, &mut request.actor),
-        (Kind::Group, &mut request.group),
-        (Kind::Provider, &mut request.provider),
-        (Kind::Route, &mut request.route),
-    ] {
-        if let Some(name) = invocation.get(kind.word()) {
-            let name = NameRef::new(name).map_err(|error| context.fail(format_args!("{kind}: {error}")))?;
-            *place = Some(name);
-        }
-    }
-    if let Some(method) = invocation.get("method") {
-        let method = NameRef::new(method).map_err(|error| context.fail(format_args!("method: {error}")))?;
-        request.method = Some(method);
-    }
-    if let Some(bytes) = invocation.get("bytes") {
-        request.bytes = parse_size(bytes).map_err(|error| context.fail(format_args!("bytes: {error}")))?;
-    }
-    request.path = invocation.get("path").map(|path| path.split('?').next().unwrap_or_default().as_bytes());
-    let amount = |key: &str| invocation.integer(key).unwrap_or(0);
-    let tokens = invocation.integer("tokens").or(invocation.integer("reserve")).unwrap_or(0);
-    (request.tokens, request.output_tokens) = (tokens, amount("output_tokens"));
-    if request.output_tokens > request.tokens {
-        return Err(context.fail(format_args!(
-            "output_tokens: {} are more than all its tokens; expected at most tokens={}",
-            request.output_tokens, request.tokens
-        )));
-    }
-    request.compute_ms = amount("ms");
-    request.storage_accesses = amount("accesses");
-    request.cache_hits = amount("hits");
-    request.cost = invocation.integer("cost").unwrap_or(1);
-    request.priority = match invocation.get("priority") {
-        Some("critical") => RequestPriority::Critical,
-        Some("high") => RequestPriority::High,
-        Some("low") => RequestPriority::Low,
-        Some("batch") => RequestPriority::Batch,
-        _ => RequestPriority::Normal,
-    };
-    Ok(request)
-}
-
-/// Tells from header fields, `NAME: VALUE` with `;` in between, who a request comes from.
-fn identify<'a>(context: &mut Context<'_>, headers: &'a str, request: &mut Request<'a>) -> Outcome {
-    let fields = headers.split(';').filter(|field| !field.trim().is_empty());
-    if let Some(field) = fields.clone().find(|field| !field.contains(':')) {
-        return Err(context.fail(format_args!(
-            "headers: '{}' is no header field; expected \"NAME: VALUE; NAME: VALUE\"",
-            Printable(field.trim())
-        )));
-    }
-    let header = |name: &str| {
-        let mut fields = fields.clone().filter_map(|field| field.split_once(':'));
-        fields.find(|(field, _)| field.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
-    };
-    let identified = context.engine.live.identity().identify(request.ip, header);
-    let identified = identified.map_err(|error| match error {
-        // Only this header holds addresses.
-        ScopeError::NotAnAddress => context.fail(format_args!("headers: X-Forwarded-For: {error}")),
-        error => context.fail(format_args!("headers: {error}")),
-    })?;
-    (request.actor, request.session, request.ip) = (identified.actor, identified.session, identified.ip);
-    Ok(())
 }

@@ -5,6 +5,8 @@ use core::fmt;
 use governance::config::{BudgetError, IdentityError};
 use governance::cost::CostError;
 use governance::field::SpecError;
+use governance::policy::PolicyError;
+use governance::priority::PriorityError;
 use governance::quota::QuotaError;
 use governance::rate_limiter::LimitError;
 use governance::routes::RouteError;
@@ -72,6 +74,10 @@ pub enum Conflict {
     Budget(BudgetError),
     /// A tenant, a model or a billing schedule.
     Cost(CostError),
+    /// A policy.
+    Policy(PolicyError),
+    /// A service-level agreement, or the weight of a class.
+    Priority(PriorityError),
 }
 
 /// What is there where a key is unknown.
@@ -110,6 +116,8 @@ impl fmt::Display for Conflict {
             Self::Quota(error) => error.fmt(f),
             Self::Budget(error) => error.fmt(f),
             Self::Cost(error) => error.fmt(f),
+            Self::Policy(error) => error.fmt(f),
+            Self::Priority(error) => error.fmt(f),
         }
     }
 }
@@ -136,10 +144,10 @@ struct Tables;
 
 impl fmt::Display for Tables {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[identity], [routes]")?;
+        f.write_str("[identity], [routes], [policy]")?;
         for (index, array) in ARRAYS.iter().enumerate() {
             let gap = if index + 1 == ARRAYS.len() { " and " } else { ", " };
-            write!(f, "{gap}[[{}]]", array.name)?;
+            write!(f, "{gap}[[{}]]", array.path)?;
         }
         Ok(())
     }

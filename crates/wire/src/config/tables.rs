@@ -7,15 +7,19 @@ use governance::config::Config;
 use governance::cost::{self, BillingDraft, BudgetDraft, ModelDraft, TenantDraft};
 use governance::field::{FieldValue, Problem, SpecError};
 use governance::limit::{self, LimitDraft};
+use governance::policy::{self, PolicyDraft};
+use governance::priority::{self, ClassDraft, SlaDraft};
 use governance::quota::{self, QuotaDraft};
 
 use super::error::{ConfigError, Conflict, EntryName};
-use crate::toml::Position;
+use crate::toml::{Path, Position};
 
 /// An array of tables.
 pub(super) struct ArrayTable {
-    /// Its name, which is what an entry describes.
+    /// What an entry describes.
     pub(super) name: &'static str,
+    /// Its path from the root of the document.
+    pub(super) path: &'static str,
     /// How it has to be written.
     pub(super) written: &'static str,
     /// The fields of an entry.
@@ -24,43 +28,77 @@ pub(super) struct ArrayTable {
     draft: fn() -> Draft,
 }
 
+impl ArrayTable {
+    /// Whether it is the table at `path`.
+    pub(super) fn is_at(&self, path: Path<'_>) -> bool {
+        self.path.split('.').eq(path.parts())
+    }
+}
+
 /// Every array of tables, in the order in which they are named to users.
 pub(super) const ARRAYS: &[ArrayTable] = &[
     ArrayTable {
         name: "limit",
+        path: "limit",
         written: "[[limit]], one for each limit",
         fields: &limit::FIELDS,
         draft: || Draft::Limit(LimitDraft::default()),
     },
     ArrayTable {
         name: "tenant",
+        path: "tenant",
         written: "[[tenant]], one for each tenant",
         fields: &cost::TENANT_FIELDS,
         draft: || Draft::Tenant(TenantDraft::default()),
     },
     ArrayTable {
         name: "quota",
+        path: "quota",
         written: "[[quota]], one for each quota",
         fields: &quota::FIELDS,
         draft: || Draft::Quota(QuotaDraft::default()),
     },
     ArrayTable {
         name: "model",
+        path: "model",
         written: "[[model]], one for each service that has a price",
         fields: &cost::MODEL_FIELDS,
         draft: || Draft::Model(ModelDraft::default()),
     },
     ArrayTable {
         name: "budget",
+        path: "budget",
         written: "[[budget]], one for each budget",
         fields: &cost::BUDGET_FIELDS,
         draft: || Draft::Budget(BudgetDraft::default()),
     },
     ArrayTable {
         name: "billing",
+        path: "billing",
         written: "[[billing]], one for each billing schedule",
         fields: &cost::BILLING_FIELDS,
         draft: || Draft::Billing(BillingDraft::default()),
+    },
+    ArrayTable {
+        name: "policy",
+        path: "policy.rule",
+        written: "[[policy.rule]], one for each policy",
+        fields: &policy::FIELDS,
+        draft: || Draft::Policy(PolicyDraft::default()),
+    },
+    ArrayTable {
+        name: "sla",
+        path: "sla",
+        written: "[[sla]], one for each service that has a queue",
+        fields: &priority::SLA_FIELDS,
+        draft: || Draft::Sla(SlaDraft::default()),
+    },
+    ArrayTable {
+        name: "class",
+        path: "class",
+        written: "[[class]], one for each class whose weight is not the usual one",
+        fields: &priority::CLASS_FIELDS,
+        draft: || Draft::Class(ClassDraft::default()),
     },
 ];
 
@@ -73,6 +111,9 @@ enum Draft {
     Model(ModelDraft),
     Budget(BudgetDraft),
     Billing(BillingDraft),
+    Policy(PolicyDraft),
+    Sla(SlaDraft),
+    Class(ClassDraft),
 }
 
 impl Draft {
@@ -84,6 +125,9 @@ impl Draft {
             Self::Model(draft) => draft,
             Self::Budget(draft) => draft,
             Self::Billing(draft) => draft,
+            Self::Policy(draft) => draft,
+            Self::Sla(draft) => draft,
+            Self::Class(draft) => draft,
         }
     }
 }
@@ -110,9 +154,9 @@ enum Addition {
     Conflict(EntryName, Conflict),
 }
 
-/// A draft, what adds its specification to a configuration, and the field of that which names it.
+/// A draft, what adds its specification to a configuration, and what of that is its name.
 macro_rules! table_draft {
-    ($draft:ty, $add:path, $conflict:path, $name:ident $(. $inner:ident)?) => {
+    ($draft:ty, $add:path, $conflict:path, |$spec:ident| $name:expr) => {
         impl TableDraft for $draft {
             fn set(&mut self, field: &str, value: FieldValue<'_>) -> Result<(), SpecError> {
                 self.set(field, value)
@@ -123,25 +167,25 @@ macro_rules! table_draft {
             }
 
             fn add_to(&self, config: &mut Config) -> Addition {
-                let Ok(spec) = self.finish() else { return Addition::NotWhole };
-                match $add(config, &spec) {
+                let Ok($spec) = self.finish() else { return Addition::NotWhole };
+                match $add(config, &$spec) {
                     Ok(()) => Addition::Added,
-                    Err(error) => {
-                        let name = EntryName::excerpt(spec.$name $(. $inner)?.as_str());
-                        Addition::Conflict(name, $conflict(error))
-                    }
+                    Err(error) => Addition::Conflict(EntryName::excerpt($name), $conflict(error)),
                 }
             }
         }
     };
 }
 
-table_draft!(LimitDraft, Config::add_limit, Conflict::Limit, name);
-table_draft!(TenantDraft, Config::add_tenant, Conflict::Cost, name);
-table_draft!(QuotaDraft, Config::add_quota, Conflict::Quota, name);
-table_draft!(ModelDraft, Config::add_model, Conflict::Cost, service);
-table_draft!(BudgetDraft, Config::add_budget, Conflict::Budget, quota.name);
-table_draft!(BillingDraft, Config::add_schedule, Conflict::Cost, tenant);
+table_draft!(LimitDraft, Config::add_limit, Conflict::Limit, |spec| spec.name.as_str());
+table_draft!(TenantDraft, Config::add_tenant, Conflict::Cost, |spec| spec.name.as_str());
+table_draft!(QuotaDraft, Config::add_quota, Conflict::Quota, |spec| spec.name.as_str());
+table_draft!(ModelDraft, Config::add_model, Conflict::Cost, |spec| spec.service.as_str());
+table_draft!(BudgetDraft, Config::add_budget, Conflict::Budget, |spec| spec.quota.name.as_str());
+table_draft!(BillingDraft, Config::add_schedule, Conflict::Cost, |spec| spec.tenant.as_str());
+table_draft!(PolicyDraft, Config::add_policy, Conflict::Policy, |rule| rule.name.as_str());
+table_draft!(SlaDraft, Config::add_sla, Conflict::Priority, |sla| sla.service_id.as_str());
+table_draft!(ClassDraft, Config::add_class, Conflict::Priority, |class| class.class.word());
 
 /// The most fields that an entry has.
 const FIELDS_MAX: usize = {

@@ -140,8 +140,16 @@ pub(super) const COST: &[SubcommandSpec] = &[
             key("tier", ValueKind::Text, "the tier that multipliers go by"),
             key("organisation", ValueKind::Text, "whom the account belongs to"),
             key("alert", ValueKind::Text, "as with cost alert, which is kept otherwise"),
+            key(
+                "weight",
+                ValueKind::Integer,
+                "its share of a queue beside others of weight 1, kept otherwise",
+            ),
         ],
-        examples: &["cost tenant name=acme tier=gold organisation=megacorp"],
+        examples: &[
+            "cost tenant name=acme tier=gold organisation=megacorp",
+            "cost tenant name=acme weight=4",
+        ],
     },
     SubcommandSpec {
         name: "schedule",

@@ -50,16 +50,19 @@ pub(in crate::commands) fn tenant(context: &mut Context<'_>, invocation: &Invoca
     fill(context, invocation, |field, value| draft.set(field, value))?;
     let mut tenant = draft.finish().map_err(refused(context))?;
     let costs = &context.engine.live.costs;
-    if invocation.get("alert").is_none()
-        && let Some(declared) = costs.declared_tenants().find(|declared| declared.name == tenant.name)
-    {
-        // Nobody loses an alert by changing a tier.
-        tenant.alert = declared.alert;
+    if let Some(declared) = costs.declared_tenants().find(|declared| declared.name == tenant.name) {
+        // Nobody loses an alert or a weight by changing a tier.
+        if invocation.get("alert").is_none() {
+            tenant.alert = declared.alert;
+        }
+        if invocation.get("weight").is_none() {
+            tenant.weight = declared.weight;
+        }
     }
     let now = context.system.now();
     context.engine.live.costs.declare_tenant(now, &tenant).map_err(refused(context))?;
     let tier = if tenant.tier.is_empty() { "none" } else { tenant.tier.as_str() };
-    context.say(format_args!("tenant {}: tier {tier}", tenant.name))
+    context.say(format_args!("tenant {}: tier {tier}, weight {}", tenant.name, tenant.weight()))
 }
 
 /// Sets how often a tenant is billed.

@@ -1,0 +1,215 @@
+//! Requests that wait for their service: how they get there by hand, when it is their turn, and when they are let go.
+
+use super::holders::Holders;
+use super::stages::Entry;
+use super::{Governor, Hold, Memo, OUTCOME_EXPIRES_IN};
+use crate::decision::{Decision, Reason, Verdict};
+use crate::priority::{
+    Dropped, Lane, Origin, PriorityError, PriorityScheduler, QueueId, QueueTicket, QueueTicketError,
+    QueuedRequest, RejectReason,
+};
+use crate::rate_limiter::Access;
+use crate::request::{Request, RequestPriority};
+use crate::scope::{KeyHash, KeyName, Kind};
+use crate::tickets::{Ending, Ticket, TicketError};
+use crate::time::{Instant, Nanos, Now};
+use core::fmt;
+
+/// A request whose turn it is. It is in service until its ticket is completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dispatched {
+    /// Its ticket, by which its outcome is to be told.
+    pub ticket: Ticket,
+    /// Its class.
+    pub priority: RequestPriority,
+    /// How long it waited.
+    pub waited: Nanos,
+    /// When it has to be answered.
+    pub deadline: Instant,
+}
+
+/// Why nothing was done with a request that waits. Nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitingError {
+    /// The ticket is not open.
+    Ticket(TicketError),
+    /// The request of the ticket does not wait in a queue.
+    NotWaiting,
+    /// The queue has refused.
+    Queue(QueueTicketError),
+}
+
+impl fmt::Display for WaitingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ticket(error) => error.fmt(f),
+            Self::NotWaiting => f.write_str("its request does not wait in a queue"),
+            Self::Queue(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for WaitingError {}
+
+impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, LOG, TENANTS> {
+    /// Decides a request as [`Governor::admit`] does, and lets it wait in the queue of its service in any case. In the
+    /// [`Lane::Exempt`] nothing but the queue is asked, so that no configuration and no traffic locks the operator out;
+    /// where that lane is full, it is allowed to go on at once.
+    ///
+    /// # Errors
+    /// [`PriorityError::UnknownQueue`] if its service has no queue.
+    pub fn enqueue(
+        &mut self,
+        now: Now,
+        request: &Request<'_>,
+        lane: Lane,
+    ) -> Result<Decision, PriorityError> {
+        let latest = self.monotonic(now);
+        self.expire(latest);
+        let queue = self.queue_of(request).ok_or(PriorityError::UnknownQueue)?;
+        let decision = match lane {
+            Lane::Shared => self.decide(now, latest, request, Access::Charge, Entry::Always),
+            Lane::Exempt => self.enqueue_exempt(latest, queue, request),
+        };
+        self.counters.count(&decision);
+        Ok(decision)
+    }
+
+    /// The request of a service whose turn it is, if the service is free for it. Those that would not be done by their
+    /// deadline are let go on the way.
+    pub fn dequeue_next(&mut self, now: Now, queue: QueueId) -> Option<Dispatched> {
+        let now = self.monotonic(now);
+        self.expire(now);
+        let (queues, mut held) = self.parts();
+        let next = queues.dequeue_next(now.instant, queue, &mut |dropped| let_go(&mut held, now, dropped))?;
+        let ticket = Ticket::from_bits(next.request_id);
+        if let Some(memo) = self.tickets.memo_mut(ticket) {
+            memo.waits = false;
+            // What was set aside only because it waited is charged, whatever becomes of it.
+            memo.reserves = !memo.is_final;
+        }
+        Some(Dispatched { ticket, priority: next.priority, waited: next.waited, deadline: next.deadline })
+    }
+
+    /// Takes a request out of its queue, and gives back what was set aside for it.
+    ///
+    /// # Errors
+    /// [`WaitingError`].
+    pub fn preempt_request(&mut self, now: Now, ticket: Ticket) -> Result<(), WaitingError> {
+        let (now, place) = self.waiting_place(now, ticket)?;
+        let (queues, mut held) = self.parts();
+        let dropped = queues.preempt_request(now.instant, place).map_err(WaitingError::Queue)?;
+        let_go(&mut held, now, dropped);
+        Ok(())
+    }
+
+    /// Moves a request that waits to another class.
+    ///
+    /// # Errors
+    /// [`WaitingError`].
+    pub fn requeue_request(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        class: RequestPriority,
+    ) -> Result<(), WaitingError> {
+        let (now, place) = self.waiting_place(now, ticket)?;
+        self.queues.requeue_request(now.instant, place, class).map_err(WaitingError::Queue)
+    }
+
+    /// Lets go of a request that waits, for a reason of the caller's.
+    ///
+    /// # Errors
+    /// [`WaitingError`].
+    pub fn reject_request(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        reason: RejectReason,
+    ) -> Result<(), WaitingError> {
+        let (now, place) = self.waiting_place(now, ticket)?;
+        let (queues, mut held) = self.parts();
+        let dropped = queues.reject_request(now.instant, place, reason).map_err(WaitingError::Queue)?;
+        let_go(&mut held, now, dropped);
+        Ok(())
+    }
+
+    /// Lets go of all that wait in a queue, and tells how many they were.
+    pub fn drain_queue(&mut self, now: Now, queue: QueueId) -> usize {
+        let now = self.monotonic(now);
+        let (queues, mut held) = self.parts();
+        queues.drain(now.instant, queue, &mut |dropped| let_go(&mut held, now, dropped))
+    }
+
+    /// The queue of the service that a request is for.
+    #[must_use]
+    pub fn queue_of(&self, request: &Request<'_>) -> Option<QueueId> {
+        let service = KeyName::Text(request.service?);
+        self.queues.by_hash(self.limits.secret().hash(Kind::Service, service))
+    }
+
+    /// Lets go of what would not be done by its deadline.
+    pub(super) fn tick_queues(&mut self, now: Now) {
+        let (queues, mut held) = self.parts();
+        queues.tick(now.instant, &mut |dropped| let_go(&mut held, now, dropped));
+    }
+
+    /// Nothing is asked of it but a place in the queue.
+    fn enqueue_exempt(&mut self, now: Now, queue: QueueId, request: &Request<'_>) -> Decision {
+        let at_once = Decision::plain(Verdict::Allow, Reason::Exempt);
+        if !self.tickets.has_room(1) {
+            return at_once;
+        }
+        let due = now.instant.after(OUTCOME_EXPIRES_IN);
+        let usage = request.usage();
+        let ticket = self.tickets.open(Memo { usage, reserves: false, waits: true, is_final: true }, due);
+        let queued = QueuedRequest {
+            request_id: ticket.to_bits(),
+            priority: RequestPriority::Critical,
+            arrival_time: now.instant,
+            sla_deadline: None,
+            origin: Origin { tenant: KeyHash(0), weight: 1, name: request.tenant },
+            cost_us: 0,
+            lane: Lane::Exempt,
+        };
+        match self.queues.enqueue_request(now.instant, queue, &queued, &mut |_| {}) {
+            Ok(place) => {
+                self.tickets.hold(ticket, Hold::Queue(place), due);
+                let wait = Verdict::Queue(Nanos::ZERO);
+                Decision { ticket: Some(ticket), ..Decision::plain(wait, Reason::Exempt) }
+            }
+            Err(_) => {
+                self.tickets.end(ticket, Ending::Voided);
+                at_once
+            }
+        }
+    }
+
+    /// Where the request of a ticket waits.
+    fn waiting_place(&mut self, now: Now, ticket: Ticket) -> Result<(Now, QueueTicket), WaitingError> {
+        let now = self.monotonic(now);
+        self.expire(now);
+        let memo = self.tickets.look_up(ticket).map_err(WaitingError::Ticket)?;
+        let mut places = self.tickets.holds_of(ticket).filter_map(|hold| match hold {
+            Hold::Queue(place) => Some(*place),
+            _ => None,
+        });
+        let place = places.next().filter(|_| memo.waits);
+        place.map(|place| (now, place)).ok_or(WaitingError::NotWaiting)
+    }
+
+    /// The queues, and what gives back what the tickets of those hold that they let go.
+    fn parts(&mut self) -> (&mut PriorityScheduler<TENANTS>, Holders<'_, KEYS, LOG, TENANTS>) {
+        let Self { limits, quotas, budgets, costs, tickets, queues, .. } = self;
+        (queues, Holders { limits, quotas, budgets, costs, tickets })
+    }
+}
+
+/// Gives back what was set aside for a request that its queue has let go.
+fn let_go<const KEYS: usize, const LOG: usize, const TENANTS: usize>(
+    held: &mut Holders<'_, KEYS, LOG, TENANTS>,
+    now: Now,
+    dropped: Dropped,
+) {
+    held.void(now, Ticket::from_bits(dropped.request_id));
+}
