@@ -1,5 +1,6 @@
 use super::ConfigReader;
 use governance::config::Config;
+use governance::policy::DefaultEffect;
 
 /// Reads a document, and gives back its errors as they are shown.
 fn read(document: &str) -> (Box<Config>, Vec<String>) {
@@ -133,11 +134,11 @@ fn what_is_unknown_is_told_with_what_there_is() {
     assert_eq!(
         errors,
         [
-            "line 1, column 1: unknown key 'x'; expected a table: one of [identity], [routes], [[limit]], \
-             [[tenant]], [[quota]], [[model]], [[budget]] and [[billing]]",
+            "line 1, column 1: unknown key 'x'; expected a table: one of [identity], [routes], [policy], [[limit]], \
+             [[tenant]], [[quota]], [[model]], [[budget]], [[billing]], [[policy.rule]], [[sla]] and [[class]]",
             "line 3, column 1: unknown key 'name'; expected actor_headers, session_header or trusted_hops",
-            "line 4, column 1: unknown table 'limits'; expected one of [identity], [routes], [[limit]], \
-             [[tenant]], [[quota]], [[model]], [[budget]] and [[billing]]",
+            "line 4, column 1: unknown table 'limits'; expected one of [identity], [routes], [policy], [[limit]], \
+             [[tenant]], [[quota]], [[model]], [[budget]], [[billing]], [[policy.rule]], [[sla]] and [[class]]",
             "line 5, column 1: expected [routes], which is there once",
             "line 7, column 1: unknown key 'burst'; expected one of scope, name, algorithm, capacity, rate, limit, \
              window, lease, unit, align, enabled and mode",
@@ -146,6 +147,67 @@ fn what_is_unknown_is_told_with_what_there_is() {
     );
     let (_, errors) = read("[limit]\nscope = 3\n");
     assert_eq!(errors, ["line 1, column 1: expected [[limit]], one for each limit"]);
+}
+
+#[test]
+fn policies_agreements_and_classes_are_taken_and_checked_together() {
+    let (config, errors) = read(
+        r#"
+[policy]
+default = "deny"
+
+[[policy.rule]]
+name = "interns"
+role = "intern"
+action = "throttle:slow"
+
+[[sla]]
+service = "billing"
+p95 = "200ms"
+concurrency = 4
+
+[[class]]
+name = "batch"
+weight = 3
+
+[[limit]]
+name = "slow"
+scope = "group:slow"
+algorithm = "token-bucket"
+capacity = 1
+rate = "1/1m"
+"#,
+    );
+    assert_eq!(errors, [""; 0]);
+    assert_eq!(config.policy_default, DefaultEffect::Deny);
+    assert_eq!(config.policies()[0].name.as_str(), "interns");
+    assert_eq!((config.slas()[0].p95_latency_ms, config.slas()[0].concurrency), (200, 4));
+    assert_eq!(config.weights(), [16, 8, 4, 2, 3]);
+}
+
+#[test]
+fn what_is_wrong_with_policies_and_agreements_is_named_where_it_stands() {
+    let (_, errors) = read(
+        "[policy]\ndefault = \"maybe\"\nmode = 3\n[[policy]]\n[[policy.rule]]\nname = \"a\"\nip = \"300.1.2.3/40\"\n\
+         action = \"deny\"\n[[policy.rule]]\nname = \"b\"\nhours = \"25-3\"\naction = \"allow\"\n[[policy.rule]]\n\
+         name = \"c\"\naction = \"throttle:none\"\n[[policy.rule]]\nname = \"c\"\naction = \"deny\"\n[[sla]]\n\
+         service = \"x\"\np95 = \"0ms\"\n[[class]]\nname = \"low\"\nweight = 0\n",
+    );
+    let starts = [
+        "line 2, column 11: default: expected one of allow, deny",
+        "line 3, column 1: unknown key 'mode'; expected default, and [[policy.rule]] for each policy",
+        "line 4, column 3: table policy is defined twice",
+        "line 7, column 6: ip: expected an address or a network",
+        "line 11, column 9: hours: expected hours of UTC",
+        "line 21, column 7: p95: ",
+        "line 24, column 10: weight: 0 is not allowed",
+        "line 13, column 1: policy 'c': action: there is no limit of the name none",
+        "line 16, column 1: policy 'c': a policy of that name exists",
+    ];
+    assert_eq!(errors.len(), starts.len(), "{errors:#?}");
+    for (error, start) in errors.iter().zip(starts) {
+        assert!(error.starts_with(start), "{error}\n{start}");
+    }
 }
 
 #[test]
