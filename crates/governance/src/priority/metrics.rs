@@ -160,6 +160,26 @@ pub struct SchedulerTotals {
     pub rejected: Rejections,
 }
 
+impl SchedulerTotals {
+    pub(super) const ZERO: Self = Self {
+        queues: 0,
+        queues_max: 0,
+        waiting: 0,
+        in_service: 0,
+        requests_max: 0,
+        exempt: 0,
+        exempt_max: 0,
+        flows: 0,
+        flows_max: 0,
+        flows_forgotten: 0,
+        histograms: 0,
+        histograms_max: 0,
+        arrivals: 0,
+        served: 0,
+        rejected: Rejections::ZERO,
+    };
+}
+
 /// What of an agreement is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SlaKind {
@@ -215,6 +235,18 @@ pub struct SlaNotice {
     pub measured_ppm: u32,
     /// The share that is allowed.
     pub threshold_ppm: u32,
+}
+
+impl SlaNotice {
+    /// All-zero: what fills a place where no notice is.
+    pub(super) const EMPTY: Self = Self {
+        at: Instant(0),
+        service: Name::EMPTY,
+        kind: SlaKind::Latency,
+        crossing: Crossing::Breach,
+        measured_ppm: 0,
+        threshold_ppm: 0,
+    };
 }
 
 /// How an agreement stands over the last minute.

@@ -1,0 +1,211 @@
+//! One queue, with what its requests and tenants lie in: how a request comes to wait, and how it goes.
+
+use super::flows::{ByTag, FlowKey, FlowLists, Flows, stride};
+use super::heap::{self, Link, index};
+use super::queue::Queue;
+use super::request::{Dropped, Origin, RejectReason};
+use super::slots::{Age, ByAge, ByExpiry, ByShedding, ByUrgency, FreeSlots, Slot};
+use super::{HISTOGRAMS_MAX, QueueId};
+use crate::histogram::Histogram;
+use crate::request::RequestPriority;
+use crate::scope::{KeyHash, Name};
+use crate::time::Instant;
+
+/// What is counted over all queues.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shared {
+    pub(super) free: FreeSlots,
+    pub(super) flows: FlowLists,
+    pub(super) last_sequence: u64,
+    pub(super) last_turn: u64,
+    /// Which histograms are in use, one bit for each.
+    pub(super) histograms: u64,
+}
+
+const _: () = assert!(HISTOGRAMS_MAX <= 64, "one bit for each histogram");
+
+impl Shared {
+    pub(super) const EMPTY: Self =
+        Self { free: FreeSlots::ALL, flows: FlowLists::EMPTY, last_sequence: 0, last_turn: 0, histograms: 0 };
+}
+
+/// A queue and the arenas.
+pub(super) struct Desk<'a> {
+    pub(super) id: QueueId,
+    pub(super) queue: &'a mut Queue,
+    pub(super) slots: &'a mut [Slot],
+    pub(super) flows: &'a mut [super::flows::Flow],
+    pub(super) heads: &'a mut [Link],
+    pub(super) histograms: &'a mut [Histogram; HISTOGRAMS_MAX],
+    pub(super) shared: &'a mut Shared,
+}
+
+impl Desk<'_> {
+    /// The flow of a tenant in a class, which is known from now on.
+    pub(super) fn flow(&mut self, class: usize, origin: &Origin<'_>) -> Link {
+        let name = || origin.name.map_or(Name::EMPTY, |name| crate::scope::KeyName::Text(name).to_name());
+        let item = self.obtain(class, origin.tenant, name);
+        let flow = &mut self.flows[index(item)];
+        if flow.weight != origin.weight {
+            if flow.waiting > 0 {
+                let sum = &mut self.queue.classes[class].flow_weight;
+                *sum = *sum - u64::from(flow.weight) + u64::from(origin.weight);
+            }
+            flow.weight = origin.weight;
+            flow.stride = stride(origin.weight);
+        }
+        item
+    }
+
+    fn obtain(&mut self, class: usize, tenant: KeyHash, name: impl FnOnce() -> Name) -> Link {
+        let class = u8::try_from(class).unwrap_or(u8::MAX);
+        let key = FlowKey { tenant, queue: self.id.number, class };
+        let Shared { flows: lists, last_turn, .. } = &mut *self.shared;
+        Flows { all: self.flows, heads: self.heads, lists }.obtain(key, last_turn, name)
+    }
+
+    fn flow_lists(&mut self) -> Flows<'_> {
+        Flows { all: self.flows, heads: self.heads, lists: &mut self.shared.flows }
+    }
+
+    /// The class of a request.
+    pub(super) fn class_of(&self, item: Link) -> usize {
+        usize::from(self.flows[index(self.slots[index(item)].flow)].key.class)
+    }
+
+    /// A request begins to wait in its flow and in the flow's class.
+    pub(super) fn join(&mut self, item: Link, class_index: usize) {
+        let slot = &self.slots[index(item)];
+        let (flow_item, cost, arrival) = (slot.flow, slot.cost_us, slot.arrival);
+        if self.flows[index(flow_item)].is_idle() {
+            self.flow_lists().unlist_idle(flow_item);
+        }
+        let class = &mut self.queue.classes[class_index];
+        let flow = &mut self.flows[index(flow_item)];
+        heap::insert(&mut ByUrgency(self.slots), &mut flow.first, item);
+        flow.waiting += 1;
+        flow.declared_us += u64::from(cost);
+        flow.undeclared += u32::from(cost == 0);
+        if flow.waiting == 1 {
+            flow.tag = flow.tag.max(class.virtual_time);
+            class.flow_weight += u64::from(flow.weight);
+            heap::insert(&mut ByTag(self.flows), &mut class.flows, flow_item);
+        }
+        let late = if cost == 0 { &mut class.undeclared } else { &mut class.declared };
+        heap::insert(&mut ByExpiry(self.slots), late, item);
+        heap::insert(&mut ByShedding(self.slots), &mut class.shedding, item);
+        // Most requests come in the order of their arrival, and then there is no need to search for a place.
+        let youngest = class.youngest;
+        let is_youngest = youngest == 0 || self.slots[index(youngest)].arrival <= arrival;
+        let slot = &mut self.slots[index(item)];
+        if is_youngest {
+            slot.age_order = Age::Listed;
+            (slot.age.parent, slot.age.left) = (youngest, 0);
+            class.youngest = item;
+            if youngest == 0 {
+                class.oldest = item;
+            } else {
+                self.slots[index(youngest)].age.left = item;
+            }
+        } else {
+            slot.age_order = Age::Aside;
+            heap::insert(&mut ByAge(self.slots), &mut class.aside, item);
+        }
+        class.depth += 1;
+        class.declared_us += u64::from(cost);
+        class.undeclared_count += u32::from(cost == 0);
+        if class.depth == 1 {
+            class.tag = class.tag.max(self.queue.virtual_time);
+            class.fairness.mark = self.queue.charged - class.fairness.charged;
+            self.queue.backlogged |= 1 << class_index;
+        }
+        self.queue.waiting += 1;
+    }
+
+    /// A request waits no more. Its flow stays among those of its class that have something waiting, unless it was its
+    /// last; that its flow and its class may be at rest is for the caller to see.
+    pub(super) fn leave(&mut self, item: Link, class_index: usize) {
+        let slot = &self.slots[index(item)];
+        let (flow_item, cost, age_order, age) = (slot.flow, slot.cost_us, slot.age_order, slot.age);
+        let class = &mut self.queue.classes[class_index];
+        let flow = &mut self.flows[index(flow_item)];
+        heap::remove(&mut ByUrgency(self.slots), &mut flow.first, item);
+        flow.waiting -= 1;
+        flow.declared_us -= u64::from(cost);
+        flow.undeclared -= u32::from(cost == 0);
+        if flow.waiting == 0 {
+            class.flow_weight -= u64::from(flow.weight);
+            heap::remove(&mut ByTag(self.flows), &mut class.flows, flow_item);
+        }
+        let late = if cost == 0 { &mut class.undeclared } else { &mut class.declared };
+        heap::remove(&mut ByExpiry(self.slots), late, item);
+        heap::remove(&mut ByShedding(self.slots), &mut class.shedding, item);
+        match age_order {
+            Age::Listed => {
+                let (before, after) = (age.parent, age.left);
+                if before == 0 {
+                    class.oldest = after;
+                } else {
+                    self.slots[index(before)].age.left = after;
+                }
+                if after == 0 {
+                    class.youngest = before;
+                } else {
+                    self.slots[index(after)].age.parent = before;
+                }
+            }
+            Age::Aside => heap::remove(&mut ByAge(self.slots), &mut class.aside, item),
+        }
+        class.depth -= 1;
+        class.declared_us -= u64::from(cost);
+        class.undeclared_count -= u32::from(cost == 0);
+        if class.depth == 0 {
+            self.queue.backlogged &= !(1 << class_index);
+        }
+        self.queue.waiting -= 1;
+    }
+
+    /// A flow, and with it its class, may have nothing that waits or is in service any more.
+    pub(super) fn rest(&mut self, flow: Link, class_index: usize) {
+        if self.flows[index(flow)].is_idle() {
+            self.flow_lists().list_idle(flow);
+        }
+        self.queue.rest(class_index);
+    }
+
+    /// Takes a waiting request out for good, and counts why.
+    pub(super) fn drop(&mut self, item: Link, reason: RejectReason) -> Dropped {
+        let class_index = self.class_of(item);
+        self.leave(item, class_index);
+        let slot = &self.slots[index(item)];
+        let flow = slot.flow;
+        let dropped = Dropped {
+            ticket: slot.ticket(item),
+            request_id: slot.request_id,
+            queue: self.id,
+            priority: RequestPriority::ALL[class_index],
+            reason,
+        };
+        self.shared.free.give_back(self.slots, item);
+        self.rest(flow, class_index);
+        self.queue.classes[class_index].rejected.count(reason);
+        self.queue.rejected.count(reason);
+        dropped
+    }
+
+    /// Of the classes, the lowest first, the first request that cannot be answered in time any more.
+    pub(super) fn first_late(&self, now: Instant) -> Option<Link> {
+        self.queue.classes.iter().rev().find_map(|class| {
+            let item = class.first_late(self.slots)?;
+            class.is_late(&self.slots[index(item)], now).then_some(item)
+        })
+    }
+
+    /// Drops what cannot be answered in time any more.
+    pub(super) fn drop_late(&mut self, now: Instant, dropped: &mut dyn FnMut(Dropped)) {
+        while self.queue.waiting > 0 {
+            let Some(item) = self.first_late(now) else { break };
+            dropped(self.drop(item, RejectReason::Infeasible));
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Leftist heaps over an arena, linked in both directions: the first item is at hand, and any item can be taken out.
+//!
+//! A node's rank is the length of its shortest way down to a missing child, and no right child has a higher rank than
+//! its sibling. So the way down along right children has at most log2(n + 1) nodes, which bounds merging; and where an
+//! item is taken out, ranks change along fewer nodes than that, since each of them has a rank that is one more than the
+//! last. Source: C. A. Crane, "Linear lists and priority queues as balanced binary trees".
+//!
+//! Which item goes before which is a total order, so that equal histories give equal heaps.
+
+/// An item's number plus one; 0 stands for none.
+pub(super) type Link = u32;
+
+/// The place of an item in one heap.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Node {
+    pub(super) parent: Link,
+    pub(super) left: Link,
+    pub(super) right: Link,
+    pub(super) rank: u32,
+}
+
+impl Node {
+    pub(super) const NONE: Self = Self { parent: 0, left: 0, right: 0, rank: 0 };
+    /// An item without children.
+    const SINGLE: Self = Self { rank: 1, ..Self::NONE };
+}
+
+/// Items with a node each, in one order.
+pub(super) trait Arena {
+    fn node(&self, item: Link) -> &Node;
+    fn node_mut(&mut self, item: Link) -> &mut Node;
+    /// Whether `a` comes out before `b`: a strict total order.
+    fn is_before(&self, a: Link, b: Link) -> bool;
+}
+
+/// Adds an item that is in no heap of this kind.
+#[inline]
+pub(super) fn insert(arena: &mut impl Arena, root: &mut Link, item: Link) {
+    *arena.node_mut(item) = Node::SINGLE;
+    *root = merge(arena, *root, item);
+    arena.node_mut(*root).parent = 0;
+}
+
+/// Takes an item out of the heap that it is in.
+#[inline]
+pub(super) fn remove(arena: &mut impl Arena, root: &mut Link, item: Link) {
+    let Node { parent, left, right, .. } = *arena.node(item);
+    let rest = merge(arena, left, right);
+    if rest != 0 {
+        arena.node_mut(rest).parent = parent;
+    }
+    if parent == 0 {
+        *root = rest;
+        return;
+    }
+    let above = arena.node_mut(parent);
+    if above.left == item {
+        above.left = rest;
+    } else {
+        above.right = rest;
+    }
+    let mut at = parent;
+    while at != 0 {
+        let rank = arena.node(at).rank;
+        settle(arena, at);
+        let node = arena.node(at);
+        if node.rank == rank {
+            break;
+        }
+        at = node.parent;
+    }
+}
+
+/// Merges two heaps; the parent of the new root is left to the caller.
+#[inline]
+fn merge(arena: &mut impl Arena, mut upper: Link, mut lower: Link) -> Link {
+    if upper == 0 || lower == 0 {
+        return upper | lower;
+    }
+    if arena.is_before(lower, upper) {
+        (upper, lower) = (lower, upper);
+    }
+    let root = upper;
+    // Down along right children, of whichever heap has the item that comes first.
+    loop {
+        let right = arena.node(upper).right;
+        if right == 0 || arena.is_before(lower, right) {
+            arena.node_mut(upper).right = lower;
+            arena.node_mut(lower).parent = upper;
+            if right == 0 {
+                break;
+            }
+            (upper, lower) = (lower, right);
+        } else {
+            upper = right;
+        }
+    }
+    while upper != root {
+        settle(arena, upper);
+        upper = arena.node(upper).parent;
+    }
+    settle(arena, root);
+    root
+}
+
+/// Brings the children of a node into order, and its rank up to date.
+#[inline]
+fn settle(arena: &mut impl Arena, item: Link) {
+    let Node { left, right, .. } = *arena.node(item);
+    let rank = |child: Link| if child == 0 { 0 } else { arena.node(child).rank };
+    let (left_rank, right_rank) = (rank(left), rank(right));
+    let node = arena.node_mut(item);
+    if left_rank < right_rank {
+        (node.left, node.right) = (right, left);
+    }
+    node.rank = left_rank.min(right_rank) + 1;
+}
+
+/// An item's place in the arena.
+#[inline]
+pub(super) const fn index(item: Link) -> usize {
+    item as usize - 1
+}
+
+/// The item at a place of an arena; there are fewer than 2^32 places.
+#[inline]
+pub(super) fn link(index: usize) -> Link {
+    u32::try_from(index + 1).unwrap_or(0)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::{Arena, Link, Node, index, insert, link, remove};
+    use proptest::prelude::{ProptestConfig, prop, proptest};
+    use std::collections::BTreeSet;
+
+    /// Checks links, ranks and order below an item; gives back how many there are.
+    pub(in crate::priority) fn check(arena: &impl Arena, root: Link) -> usize {
+        let mut stack = vec![(root, 0)];
+        let mut count = 0;
+        while let Some((item, parent)) = stack.pop() {
+            if item == 0 {
+                continue;
+            }
+            count += 1;
+            let node = arena.node(item);
+            assert_eq!(node.parent, parent, "an item knows its parent");
+            assert!(parent == 0 || arena.is_before(parent, item), "a parent comes before its children");
+            let rank = |child: Link| if child == 0 { 0 } else { arena.node(child).rank };
+            assert!(rank(node.left) >= rank(node.right), "the left child has the higher rank");
+            assert_eq!(node.rank, rank(node.right) + 1, "a rank is one more than the right child's");
+            stack.extend([(node.left, item), (node.right, item)]);
+        }
+        assert!(root == 0 || arena.node(root).rank <= (count + 1).ilog2(), "the right spine is short");
+        count
+    }
+
+    struct Numbers(Vec<(u32, Node)>);
+
+    impl Arena for Numbers {
+        fn node(&self, item: Link) -> &Node {
+            &self.0[index(item)].1
+        }
+        fn node_mut(&mut self, item: Link) -> &mut Node {
+            &mut self.0[index(item)].1
+        }
+        fn is_before(&self, a: Link, b: Link) -> bool {
+            (self.0[index(a)].0, a) < (self.0[index(b)].0, b)
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+        #[test]
+        fn equals_a_sorted_set(steps in prop::collection::vec((0..40_usize, 0..12_u32, 0..3_u8), 0..300)) {
+            let mut arena = Numbers(vec![(0, Node::NONE); 40]);
+            let mut naive = BTreeSet::new();
+            let mut root = 0;
+            for (place, key, action) in steps {
+                let item = link(place);
+                if naive.remove(&(arena.0[place].0, item)) {
+                    remove(&mut arena, &mut root, item);
+                } else if action > 0 {
+                    arena.0[place].0 = key;
+                    insert(&mut arena, &mut root, item);
+                    naive.insert((key, item));
+                } else if let Some((_, first)) = naive.pop_first() {
+                    assert_eq!(root, first);
+                    remove(&mut arena, &mut root, first);
+                }
+                assert_eq!(check(&arena, root), naive.len());
+                assert_eq!(root, naive.first().map_or(0, |(_, item)| *item));
+            }
+        }
+    }
+
+    #[test]
+    fn items_in_ascending_descending_and_organ_pipe_order_come_out_sorted() {
+        let orders: [fn(u32) -> u32; 3] = [|n| n, |n| 1000 - n, |n| n.min(1000 - n)];
+        for order in orders {
+            let mut arena = Numbers((0..1000).map(|n| (order(n), Node::NONE)).collect());
+            let (mut root, mut last) = (0, 0);
+            (0..1000).for_each(|place| insert(&mut arena, &mut root, link(place)));
+            for left in (0..1000).rev() {
+                let first = arena.0[index(root)].0;
+                assert!(first >= last);
+                last = first;
+                let item = root;
+                remove(&mut arena, &mut root, item);
+                assert_eq!(check(&arena, root), left);
+            }
+        }
+    }
+}
