@@ -12,7 +12,7 @@ mod parse;
 mod write;
 
 pub use network::Network;
-pub(super) use network::{V4_FIRST, V4_LAST, address_of, number_of};
+pub(super) use network::{V4_FIRST, V4_LAST, number_of};
 
 use super::error::ConditionError;
 use crate::request::RequestPriority;
@@ -307,9 +307,16 @@ impl Condition {
         }
     }
 
-    /// The atom at a place.
-    pub(super) fn atom(&self, place: usize) -> Option<Atom<'_>> {
-        self.atoms.get(..self.len())?.get(place).map(|atom| self.read(atom))
+    /// The bytes of the atom at a place: a header's name, if there is one, and the value.
+    #[inline]
+    pub(super) fn atom_bytes(&self, place: usize) -> (&[u8], &[u8]) {
+        let Some(atom) = self.atoms.get(place) else { return (&[], &[]) };
+        let (start, length) = (usize::from(atom.start), usize::from(atom.length));
+        let bytes = self.text.get(start..start + length).unwrap_or_default();
+        match atom.form {
+            Form::Whole => (&[], bytes),
+            _ => bytes.split_at_checked(usize::from(atom.split)).unwrap_or_default(),
+        }
     }
 
     /// Whether a class is one of those that are asked for.

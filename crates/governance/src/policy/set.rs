@@ -16,6 +16,8 @@ pub const POLICIES_MAX: usize = 128;
 pub struct RuleId(u8);
 
 impl RuleId {
+    pub(super) const FIRST: Self = Self(0);
+
     /// The place as a number, from 0.
     #[must_use]
     pub const fn index(self) -> usize {

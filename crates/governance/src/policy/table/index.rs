@@ -1,0 +1,167 @@
+//! From a value that policies mention to the policies that ask for it and that exclude it.
+
+use super::hash::{Case, Salt};
+use crate::policy::condition::{HEADER_NAMES_MAX, SET_ATOMS_MAX};
+use crate::policy::set::{PolicySet, RuleId};
+
+/// Each value once, and the name of each header.
+const ENTRIES_MAX: usize = SET_ATOMS_MAX + HEADER_NAMES_MAX;
+/// Four places for each value, so that a lookup rarely meets another value.
+const SLOTS: usize = 2048;
+const _: () = assert!(SLOTS.is_power_of_two() && SLOTS > 3 * ENTRIES_MAX && ENTRIES_MAX < 1 << 16);
+
+/// A value that policies mention.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    /// Policies with it among their plain values.
+    pub(super) asked: u128,
+    /// Policies that exclude it.
+    pub(super) excluded: u128,
+    hash: u64,
+    /// What it is a value of.
+    pub(super) salt: Salt,
+    /// The number of a header, if it is the name of one.
+    pub(super) number: u8,
+    /// Where it is written: a policy, and which of its values.
+    rule: RuleId,
+    atom: u8,
+    /// Whether it is the header's name that is meant.
+    part: Part,
+}
+
+/// Which part of a value of a condition is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Part {
+    Value,
+    HeaderName,
+}
+
+impl Entry {
+    const EMPTY: Self = Self {
+        asked: 0,
+        excluded: 0,
+        hash: 0,
+        salt: Salt::SERVICE,
+        number: 0,
+        rule: RuleId::FIRST,
+        atom: 0,
+        part: Part::Value,
+    };
+
+    /// The text, as it is written in the policy.
+    #[inline]
+    pub(super) fn text<'a>(&self, set: &'a PolicySet) -> &'a [u8] {
+        let Some(rule) = set.get(self.rule) else { return &[] };
+        let (name, value) = rule.condition.atom_bytes(usize::from(self.atom));
+        if self.part == Part::HeaderName { name } else { value }
+    }
+}
+
+/// A value to be found or stored.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key<'a> {
+    pub(super) hash: u64,
+    pub(super) salt: Salt,
+    pub(super) case: Case,
+    pub(super) text: &'a [u8],
+}
+
+/// Where a value to be stored is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin {
+    pub(super) rule: RuleId,
+    pub(super) atom: u8,
+    pub(super) part: Part,
+}
+
+/// All values that the policies of a set mention. All-zero when empty.
+#[derive(Debug)]
+pub(super) struct Index {
+    /// Sixteen bits of a hash over the place of its entry plus one; 0 if it is free.
+    slots: [u32; SLOTS],
+    entries: [Entry; ENTRIES_MAX],
+    length: usize,
+    /// How far behind its place a value lies at most.
+    longest: usize,
+}
+
+impl Index {
+    pub(super) const fn new() -> Self {
+        Self { slots: [0; SLOTS], entries: [Entry::EMPTY; ENTRIES_MAX], length: 0, longest: 0 }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.slots.fill(0);
+        (self.length, self.longest) = (0, 0);
+    }
+
+    /// Finds a value.
+    #[inline]
+    pub(super) fn find(&self, set: &PolicySet, key: &Key<'_>) -> Option<&Entry> {
+        self.entries.get(self.place_of(set, key)?)
+    }
+
+    /// The place of a value, for which there is one or room for one; none if there is no room.
+    pub(super) fn place(&mut self, set: &PolicySet, key: &Key<'_>, origin: Origin) -> Option<usize> {
+        if let Some(place) = self.place_of(set, key) {
+            return Some(place);
+        }
+        let place = self.length;
+        let Origin { rule, atom, part } = origin;
+        let entry = self.entries.get_mut(place)?;
+        *entry = Entry { hash: key.hash, salt: key.salt, rule, atom, part, ..Entry::EMPTY };
+        let first = slot_of(key.hash);
+        let distance = (0..SLOTS).find(|distance| self.slots[(first + distance) % SLOTS] == 0)?;
+        let number = u32::try_from(place + 1).ok()?;
+        self.slots[(first + distance) % SLOTS] = tag_of(key.hash) | number;
+        self.longest = self.longest.max(distance);
+        self.length += 1;
+        Some(place)
+    }
+
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.entries[..self.length]
+    }
+
+    pub(super) fn entry_mut(&mut self, place: usize) -> &mut Entry {
+        // Places come from this index, and a wrong one would lie in it as well.
+        &mut self.entries[place.min(ENTRIES_MAX - 1)]
+    }
+
+    #[inline]
+    fn place_of(&self, set: &PolicySet, key: &Key<'_>) -> Option<usize> {
+        let (first, tag) = (slot_of(key.hash), tag_of(key.hash));
+        for distance in 0..=self.longest {
+            let slot = self.slots[(first + distance) % SLOTS];
+            if slot == 0 {
+                return None;
+            }
+            if slot & TAG == tag {
+                let place = usize::try_from((slot & !TAG) - 1).unwrap_or(0);
+                let entry = self.entries.get(place)?;
+                if entry.hash == key.hash
+                    && entry.salt == key.salt
+                    && key.case.is_same(entry.text(set), key.text)
+                {
+                    return Some(place);
+                }
+            }
+        }
+        None
+    }
+}
+
+/// The bits of a slot that are those of a hash.
+const TAG: u32 = 0xffff_0000;
+
+/// Where a value of this hash lies, or not far behind.
+#[inline]
+fn slot_of(hash: u64) -> usize {
+    usize::try_from(hash % SLOTS as u64).unwrap_or(0)
+}
+
+#[inline]
+fn tag_of(hash: u64) -> u32 {
+    u32::try_from(hash >> 32).unwrap_or(0) & TAG
+}
