@@ -228,6 +228,11 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         self.costs
             .check_configuration(config.currency(), config.models(), config.tenants(), config.schedules())
             .map_err(ConfigureError::Costs)?;
+        let mut misfit = None;
+        config.each_misfit_policy(|_, error| {
+            misfit.get_or_insert(error);
+        });
+        misfit.map_or(Ok(()), |error| Err(ConfigureError::Policies(error)))?;
         self.queues
             .check_configuration(config.slas(), config.weights())
             .map_err(ConfigureError::Priorities)?;
@@ -253,7 +258,8 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         Ok(())
     }
 
-    /// Takes the configuration of `other`, with empty buckets, counters and books.
+    /// Takes the configuration of `other`, with empty buckets, counters and books, apart from its queues: what is decided
+    /// after the fact has no service to wait for.
     ///
     /// # Errors
     /// None, since what `other` holds fits.
@@ -268,7 +274,6 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
             own.configure_like(others).map_err(ConfigureError::Quotas)?;
         }
         self.costs.configure_like(&other.costs).map_err(ConfigureError::Costs)?;
-        self.queues.configure_like(&other.queues).map_err(ConfigureError::Priorities)?;
         self.policies.configure_like(&other.policies);
         self.routes.copy_from(&other.routes);
         self.identity = other.identity;

@@ -140,10 +140,7 @@ fn operators_move_and_take_out_what_waits_by_its_ticket() {
     let other = governor.admit(at(0), &from("acme"));
     governor.requeue_request(at(1), ticket(&other), RequestPriority::Critical).unwrap();
     governor.preempt_request(at(1), ticket(&one)).unwrap();
-    assert_eq!(
-        governor.preempt_request(at(1), ticket(&one)),
-        Err(WaitingError::Ticket(TicketError::Voided))
-    );
+    assert_eq!(governor.preempt_request(at(1), ticket(&one)), Err(WaitingError::Ticket(TicketError::Voided)));
     assert_eq!(governor.preempt_request(at(1), ticket(&running)), Err(WaitingError::NotWaiting));
     let unknown = governor.requeue_request(at(1), "99-1".parse().unwrap(), RequestPriority::Low);
     assert_eq!(unknown, Err(WaitingError::Ticket(TicketError::Unknown)));
