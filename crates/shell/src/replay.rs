@@ -7,6 +7,7 @@
 use crate::engine::Governor;
 use crate::term::Printable;
 use core::fmt;
+use governance::decision::Verdict;
 use governance::request::{Request, Subject};
 use governance::scope::{Kind, NameRef, ScopeError};
 use governance::time::{Nanos, Now, WallTime};
@@ -97,6 +98,8 @@ pub struct ReplayReport {
     pub allowed: u64,
     /// Those that were refused.
     pub denied: u64,
+    /// Requests that a policy would have sent to another service.
+    pub redirected: u64,
     /// The first of the malformed lines: number and reason.
     pub shown_malformed: [Option<(u64, Malformed)>; SHOWN_MALFORMED_MAX],
     /// The time stamp of the first request.
@@ -253,10 +256,10 @@ impl<'a> Replay<'a> {
         report.first.get_or_insert(time);
         report.latest = report.latest.max(time);
         report.requests += 1;
-        if governor.admit(Now::from_wall(report.latest), request).is_allowed() {
-            report.allowed += 1;
-        } else {
-            report.denied += 1;
+        match governor.admit(Now::from_wall(report.latest), request).verdict {
+            Verdict::Allow | Verdict::Delay(_) | Verdict::Queue(_) => report.allowed += 1,
+            Verdict::Redirect => report.redirected += 1,
+            Verdict::Deny => report.denied += 1,
         }
     }
 

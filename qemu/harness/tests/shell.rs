@@ -151,7 +151,7 @@ fn line_ends_do_not_change_what_a_log_says() {
             let answer = one_line(&mut guest, &format!("replay {file} --json"));
             let expected = format!(
                 "{{\"file\":\"{file}\",\"lines\":{lines},\"malformed\":0,\"requests\":{requests},\
-                 \"allowed\":{requests},\"denied\":0,\"virtual_seconds\":2,"
+                 \"allowed\":{requests},\"denied\":0,\"redirected\":0,\"virtual_seconds\":2,"
             );
             assert!(answer.starts_with(&expected), "{answer}");
         }
@@ -255,7 +255,7 @@ fn keys_beyond_the_table_share_a_bucket_and_take_nothing_from_those_inside() {
     let answer = run(&mut guest, "replay flood.log --json");
     let lines: Vec<&str> = answer.lines().collect();
     let summary = "{\"file\":\"flood.log\",\"lines\":100006,\"malformed\":0,\"requests\":100006,\"allowed\":65545,\
-                   \"denied\":34461,\"virtual_seconds\":0,";
+                   \"denied\":34461,\"redirected\":0,\"virtual_seconds\":0,";
     assert!(lines[0].starts_with(summary), "{}", lines[0]);
     assert_eq!(lines[1], "{\"limit\":\"ip:*\",\"allowed\":65545,\"denied\":34461,\"keys\":65536}");
     assert!(lines.contains(&"{\"top_denied\":\"ip:192.0.2.1\",\"denied\":1}"), "{answer}");

@@ -8,6 +8,7 @@ use crate::render::{Cell, Column, Grouped, Humanized, Table};
 use crate::replay::{Progress, Replay, ReplayOptions, ReplayReport, TenantSource};
 use crate::term::{Printable, Style, Term};
 use governance::export::ObjectWriter;
+use governance::policy::DefaultEffect;
 use governance::rate_limiter::DeniedKey;
 use governance::scope::{HashSecret, Kind, NameRef};
 use governance::text::Text;
@@ -180,6 +181,9 @@ fn write_text(
     if delayed > 0 {
         write!(system, "   {} {}", term.paint(Style::Warn, "delayed"), Grouped(delayed))?;
     }
+    if report.redirected > 0 {
+        write!(system, "   {} {}", term.paint(Style::Warn, "redirected"), Grouped(report.redirected))?;
+    }
     writeln!(
         system,
         "   {} {}   {} decisions/s",
@@ -190,6 +194,7 @@ fn write_text(
     for (number, reason) in report.shown_malformed.iter().flatten() {
         writeln!(system, "{} line {number}: {reason}", term.paint(Style::Warn, "malformed"))?;
     }
+    write_policies(context)?;
     write_limits(context)?;
     write_top(context, top)?;
     write_books(context)?;
@@ -200,11 +205,42 @@ fn write_text(
     Ok(())
 }
 
+fn write_policies(context: &mut Context<'_>) -> Outcome {
+    let policies = &context.engine.replay.policies;
+    if policies.is_empty() && policies.default_effect() == DefaultEffect::Allow {
+        return Ok(());
+    }
+    let table = Table {
+        columns: [
+            Column::left("policy"),
+            Column::left("action"),
+            Column::right("matched"),
+            Column::right("decided"),
+            Column::right("would"),
+        ],
+        if_empty: "no policies: every request was denied by default",
+    };
+    writeln!(context.system)?;
+    Ok(table.write(context.system, context.term, |row| {
+        for (id, rule) in policies.list_policies() {
+            let stats = policies.get_policy_stats(id).unwrap_or_default();
+            row(&[
+                Cell::styled(Style::Name, &rule.name),
+                Cell::new(&rule.action),
+                Cell::new(&Grouped(stats.matched)),
+                Cell::new(&Grouped(stats.decided)),
+                Cell::new(&Grouped(stats.would)),
+            ]);
+        }
+    })?)
+}
+
 fn write_limits(context: &mut Context<'_>) -> Outcome {
     let replay = &context.engine.replay;
     let limiter = &replay.limits;
-    if limiter.limits().next().is_none() && !(replay.quotas.is_empty() && replay.budgets.is_empty()) {
-        // Something else may have denied: the lines of quotas and budgets say so.
+    let is_all = replay.quotas.is_empty() && replay.budgets.is_empty() && replay.policies.is_empty();
+    if limiter.limits().next().is_none() && !is_all {
+        // Something else may have denied: the lines of policies, quotas and budgets say so.
         return Ok(writeln!(context.system)?);
     }
     let table = Table {
@@ -295,10 +331,22 @@ fn write_json(
         .integer("requests", report.requests)?
         .integer("allowed", report.allowed)?
         .integer("denied", report.denied)?
+        .integer("redirected", report.redirected)?
         .seconds("virtual_seconds", report.virtual_time())?
         .integer("wall_ms", wall.as_millis_ceil().max(1))?
         .integer("decisions_per_second", each_second(report.requests, wall))?
         .end()?;
+    let policies = &context.engine.replay.policies;
+    for (id, rule) in policies.list_policies() {
+        let stats = policies.get_policy_stats(id).unwrap_or_default();
+        ObjectWriter::begin(context.system)?
+            .string("policy", rule.name.as_str())?
+            .display("action", &rule.action)?
+            .integer("matched", stats.matched)?
+            .integer("decided", stats.decided)?
+            .integer("would", stats.would)?
+            .end()?;
+    }
     let limiter = &context.engine.replay.limits;
     for (id, spec) in limiter.limits() {
         let stats = limiter.get_limit_stats(id).unwrap_or_default();

@@ -187,6 +187,7 @@ fn a_replay_has_these_members_in_this_order() {
         "requests",
         "allowed",
         "denied",
+        "redirected",
         "virtual_seconds",
         "wall_ms",
         "decisions_per_second",
