@@ -17,6 +17,7 @@ pub(super) use network::{V4_FIRST, V4_LAST, number_of};
 use super::error::ConditionError;
 use crate::request::RequestPriority;
 use core::fmt;
+use core::ops::Range;
 
 /// How many values the condition of one policy has at most. Classes, hours and days are not counted.
 pub const CONDITION_ATOMS_MAX: usize = 12;
@@ -307,16 +308,18 @@ impl Condition {
         }
     }
 
-    /// The bytes of the atom at a place: a header's name, if there is one, and the value.
+    /// Where the texts of the atom at a place lie: that of a header's name, and that of the value.
+    pub(super) fn atom_texts(&self, place: usize) -> (Range<u16>, Range<u16>) {
+        let atom = self.atoms.get(place).unwrap_or(&StoredAtom::EMPTY);
+        let name = if atom.form == Form::Whole { 0 } else { u16::from(atom.split) };
+        let middle = atom.start + name.min(atom.length);
+        (atom.start..middle, middle..atom.start + atom.length)
+    }
+
+    /// Some of the texts of all atoms.
     #[inline]
-    pub(super) fn atom_bytes(&self, place: usize) -> (&[u8], &[u8]) {
-        let Some(atom) = self.atoms.get(place) else { return (&[], &[]) };
-        let (start, length) = (usize::from(atom.start), usize::from(atom.length));
-        let bytes = self.text.get(start..start + length).unwrap_or_default();
-        match atom.form {
-            Form::Whole => (&[], bytes),
-            _ => bytes.split_at_checked(usize::from(atom.split)).unwrap_or_default(),
-        }
+    pub(super) fn bytes(&self, range: Range<usize>) -> &[u8] {
+        self.text.get(range).unwrap_or_default()
     }
 
     /// Whether a class is one of those that are asked for.

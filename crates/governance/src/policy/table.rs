@@ -19,12 +19,12 @@ mod networks;
 use super::condition::HEADER_NAMES_MAX;
 use super::context::{HOURS_PER_WEEK, PolicyContext, hour_of_week};
 use super::decision::{PolicyDecision, PolicyReason};
-use super::rule::DefaultEffect;
-use super::set::{PolicySet, RuleSet};
+use super::rule::{ActionKind, DefaultEffect};
+use super::set::{PolicySet, RuleId, RuleSet};
 use crate::request::{Header, RequestPriority};
 use crate::scope::NameRef;
-use hash::{Beginnings, Case, Salt, hash};
-use index::{Entry, Index, Key};
+use hash::{Beginnings, Case, Key, Salt};
+use index::{Entry, Index};
 use lengths::Lengths;
 use networks::Networks;
 
@@ -95,6 +95,8 @@ pub(super) struct Table {
     allowing: u128,
     logging: u128,
     alerting: u128,
+    throttling: u128,
+    redirecting: u128,
     /// The policies that want a record of what they match.
     audited: u128,
     /// The policies that do not ask for a value, attribute by attribute.
@@ -121,6 +123,8 @@ impl Table {
             allowing: 0,
             logging: 0,
             alerting: 0,
+            throttling: 0,
+            redirecting: 0,
             audited: 0,
             base: [0; Named::COUNT],
             addressless: 0,
@@ -151,12 +155,30 @@ impl Table {
         PolicyDecision {
             allowed,
             reason,
-            enforcement_action: decider.and_then(|id| set.get(id)).map(|rule| rule.action.kind()),
+            enforcement_action: decider.map(|id| self.kind(id)),
             decider,
             matched: RuleSet(matched),
             shadow: RuleSet(shadow),
             would_allow: self.allows(matched | shadow, set.default_effect()),
             audit_id: 0,
+        }
+    }
+
+    /// What a policy does.
+    const fn kind(&self, id: RuleId) -> ActionKind {
+        let bit = id.bit();
+        if self.denying & bit != 0 {
+            ActionKind::Deny
+        } else if self.redirecting & bit != 0 {
+            ActionKind::Redirect
+        } else if self.throttling & bit != 0 {
+            ActionKind::Throttle
+        } else if self.alerting & bit != 0 {
+            ActionKind::Alert
+        } else if self.logging & bit != 0 {
+            ActionKind::Log
+        } else {
+            ActionKind::Allow
         }
     }
 
@@ -218,8 +240,7 @@ impl Table {
 
     #[inline]
     fn entry(&self, set: &PolicySet, of: Named, name: NameRef<'_>) -> Option<&Entry> {
-        let (salt, case, text) = (of.salt(), of.case(), name.as_str().as_bytes());
-        self.index.find(set, &Key { hash: hash(salt, case, text), salt, case, text })
+        self.index.find(set, &Key::new(of.salt(), of.case(), name.as_str().as_bytes()))
     }
 
     fn path(&self, set: &PolicySet, path: Option<&[u8]>) -> u128 {
@@ -236,9 +257,8 @@ impl Table {
             if self.name_lengths & 1 << (text.len() % 64) == 0 {
                 continue;
             }
-            let (salt, case) = (Salt::HEADER_NAME, Case::Insensitive);
-            let Some(entry) = self.index.find(set, &Key { hash: hash(salt, case, text), salt, case, text })
-            else {
+            let key = Key::new(Salt::HEADER_NAME, Case::Insensitive, text);
+            let Some(entry) = self.index.find(set, &key) else {
                 continue;
             };
             let bit = 1 << (entry.number % 32);
@@ -262,8 +282,7 @@ impl Table {
     /// The policies that ask for a value of a header, and those that exclude it.
     fn header_value(&self, set: &PolicySet, column: &Column, text: &[u8]) -> (u128, u128) {
         let whole = column.value_lengths.contains(text.len()).then(|| {
-            let (salt, case) = (Salt::header_value(column.number), Case::Sensitive);
-            self.index.find(set, &Key { hash: hash(salt, case, text), salt, case, text })
+            self.index.find(set, &Key::new(Salt::header_value(column.number), Case::Sensitive, text))
         });
         let prefix = || {
             let salt = Salt::header_prefix(column.number);
@@ -285,12 +304,8 @@ impl Table {
         let mut beginnings = Beginnings::new(salt, text);
         let mut found = None;
         lengths.each(most.min(text.len()), |length| {
-            let (prefix, rest) = text.split_at(length);
-            let is_whole = salt != Salt::PATH || rest.first().is_none_or(|&byte| byte == b'/');
-            if is_whole {
-                let case = Case::Sensitive;
-                let key = Key { hash: beginnings.hash(length), salt, case, text: prefix };
-                found = self.index.find(set, &key).or(found);
+            if salt != Salt::PATH || text.get(length).is_none_or(|&byte| byte == b'/') {
+                found = self.index.find(set, &beginnings.key(length)).or(found);
             }
         });
         found

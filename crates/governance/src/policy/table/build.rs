@@ -1,15 +1,16 @@
 //! How a table is made.
 
-use super::hash::{Case, hash};
-use super::index::{Key, Origin, Part};
+use super::hash::{Case, Key, Salt};
+use super::index::Origin;
 use super::lengths::Lengths;
-use super::{Column, Named, Salt, Table};
+use super::{Column, Named, Table};
 use crate::mode::Mode;
 use crate::policy::condition::{Atom, AtomValue, CONDITION_TEXT_BYTES, Sense};
 use crate::policy::context::HOURS_PER_WEEK;
 use crate::policy::rule::{ActionKind, PolicyRule};
 use crate::policy::set::{PolicySet, RuleId};
 use crate::request::RequestPriority;
+use core::ops::Range;
 
 impl Table {
     /// Makes it that of a set, whose values and headers are as few as an engine allows.
@@ -18,6 +19,7 @@ impl Table {
         self.index.clear();
         (self.acting, self.shadow, self.denying, self.allowing) = (0, 0, 0, 0);
         (self.logging, self.alerting, self.audited) = (0, 0, 0);
+        (self.throttling, self.redirecting) = (0, 0);
         self.base = [every; Named::COUNT];
         self.addressless = every;
         self.classes = [0; RequestPriority::ALL.len()];
@@ -28,7 +30,7 @@ impl Table {
         for (id, rule) in set.iter() {
             self.note_effects(id, rule);
             self.note_masks(id, rule);
-            for (place, atom) in (0..).zip(rule.condition.atoms()) {
+            for (place, atom) in rule.condition.atoms().enumerate() {
                 self.note_atom(set, id, place, &atom);
             }
         }
@@ -49,7 +51,8 @@ impl Table {
             ActionKind::Allow => self.allowing |= bit,
             ActionKind::Log => self.logging |= bit,
             ActionKind::Alert => self.alerting |= bit,
-            ActionKind::Throttle | ActionKind::Redirect => {}
+            ActionKind::Throttle => self.throttling |= bit,
+            ActionKind::Redirect => self.redirecting |= bit,
         }
         if rule.audit_log || matches!(kind, ActionKind::Log | ActionKind::Alert) {
             self.audited |= bit;
@@ -67,10 +70,13 @@ impl Table {
 
     /// Takes note of a value. Each policy starts among those that a request without the attribute satisfies, and is
     /// taken out when it asks for a value.
-    fn note_atom(&mut self, set: &PolicySet, rule: RuleId, atom: u8, value: &Atom<'_>) {
-        let origin = Origin { rule, atom, part: Part::Value };
-        let sense = value.sense;
-        match value.value {
+    fn note_atom(&mut self, set: &PolicySet, rule: RuleId, place: usize, atom: &Atom<'_>) {
+        let Some(condition) = set.get(rule).map(|rule| &rule.condition) else { return };
+        let (of_name, of_value) = condition.atom_texts(place);
+        let origin = |text: Range<u16>| Origin { rule, start: text.start, length: text.end - text.start };
+        let (header, origin) = (origin(of_name), origin(of_value));
+        let sense = atom.sense;
+        match atom.value {
             AtomValue::Service(text) => self.note_name(set, Named::Service, text, sense, origin),
             AtomValue::Tenant(text) => self.note_name(set, Named::Tenant, text, sense, origin),
             AtomValue::Method(text) => self.note_name(set, Named::Method, text, sense, origin),
@@ -81,19 +87,19 @@ impl Table {
             }
             AtomValue::Ip(_) => self.addressless &= !asking(rule, sense),
             AtomValue::HeaderPresent { name } => {
-                if let Some(column) = self.column(set, name, sense, origin) {
+                if let Some(column) = self.column(set, name, sense, header) {
                     mark(&mut column.present_asked, &mut column.present_excluded, rule, sense);
                 }
             }
             AtomValue::HeaderEquals { name, value } => {
-                if let Some(column) = self.column(set, name, sense, origin) {
+                if let Some(column) = self.column(set, name, sense, header) {
                     column.value_lengths.insert(value.len());
                     let salt = Salt::header_value(column.number);
                     self.note_text(set, salt, Case::Sensitive, value, sense, origin);
                 }
             }
             AtomValue::HeaderPrefix { name, prefix } => {
-                if let Some(column) = self.column(set, name, sense, origin) {
+                if let Some(column) = self.column(set, name, sense, header) {
                     column.prefix_lengths.insert(prefix.len());
                     let salt = Salt::header_prefix(column.number);
                     self.note_text(set, salt, Case::Sensitive, prefix, sense, origin);
@@ -116,8 +122,7 @@ impl Table {
         sense: Sense,
         origin: Origin,
     ) {
-        let text = text.as_bytes();
-        let key = Key { hash: hash(salt, case, text), salt, case, text };
+        let key = Key::new(salt, case, text.as_bytes());
         if let Some(place) = self.index.place(set, &key, origin) {
             let entry = self.index.entry_mut(place);
             mark(&mut entry.asked, &mut entry.excluded, origin.rule, sense);
@@ -126,16 +131,14 @@ impl Table {
 
     /// The column of a header's name, which is made if there is none, less the policy if it asks for a value.
     fn column(&mut self, set: &PolicySet, name: &str, sense: Sense, origin: Origin) -> Option<&mut Column> {
-        let text = name.as_bytes();
-        let (salt, case) = (Salt::HEADER_NAME, Case::Insensitive);
-        let key = Key { hash: hash(salt, case, text), salt, case, text };
+        let key = Key::new(Salt::HEADER_NAME, Case::Insensitive, name.as_bytes());
         let known = self.index.entries().len();
-        let place = self.index.place(set, &key, Origin { part: Part::HeaderName, ..origin })?;
+        let place = self.index.place(set, &key, origin)?;
         let entry = self.index.entry_mut(place);
         if place == known {
             entry.number = self.header_count;
             self.header_count += 1;
-            self.name_lengths |= 1 << (text.len() % 64);
+            self.name_lengths |= 1 << (name.len() % 64);
         }
         let number = entry.number;
         let column = self.columns.get_mut(usize::from(number))?;

@@ -68,17 +68,43 @@ impl Case {
     }
 }
 
-/// The hash of a text, which is one of what `salt` stands for.
-#[inline]
-pub(super) fn hash(salt: Salt, case: Case, text: &[u8]) -> u64 {
-    let (words, _) = text.as_chunks();
-    let state =
-        words.iter().fold(start(salt), |state, word| absorb(state, case.word(u64::from_le_bytes(*word))));
-    finish(state, case.word(rest(text)), text.len())
+/// A text that is looked up: its hash, and its first bytes as they count.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key<'a> {
+    pub(super) hash: u64,
+    pub(super) salt: Salt,
+    pub(super) case: Case,
+    /// The first sixteen bytes, filled up with zeros.
+    pub(super) head: [u64; 2],
+    pub(super) text: &'a [u8],
 }
 
-/// The hashes of the beginnings of a text.
+impl<'a> Key<'a> {
+    /// A text, which is one of what `salt` stands for.
+    #[inline]
+    pub(super) fn new(salt: Salt, case: Case, text: &'a [u8]) -> Self {
+        let (words, _) = text.as_chunks();
+        let mut state = start(salt);
+        let mut head = [0; 2];
+        for (place, word) in words.iter().enumerate() {
+            let word = case.word(u64::from_le_bytes(*word));
+            if let Some(head) = head.get_mut(place) {
+                *head = word;
+            }
+            state = absorb(state, word);
+        }
+        let rest = case.word(rest(text));
+        if let Some(head) = head.get_mut(words.len()) {
+            *head = rest;
+        }
+        Self { hash: finish(state, rest, text.len()), salt, case, head, text }
+    }
+}
+
+/// The beginnings of a text, as keys.
 pub(super) struct Beginnings<'a> {
+    salt: Salt,
+    text: &'a [u8],
     words: &'a [[u8; 8]],
     rest: u64,
     state: u64,
@@ -88,20 +114,30 @@ pub(super) struct Beginnings<'a> {
 impl<'a> Beginnings<'a> {
     #[inline]
     pub(super) fn new(salt: Salt, text: &'a [u8]) -> Self {
-        Self { words: text.as_chunks().0, rest: rest(text), state: start(salt), absorbed: 0 }
+        Self { salt, text, words: text.as_chunks().0, rest: rest(text), state: start(salt), absorbed: 0 }
     }
 
-    /// The hash of the first `length` bytes, of which there are as many. Lengths only grow.
+    /// The first `length` bytes, of which there are as many. Lengths only grow.
     #[inline]
-    pub(super) fn hash(&mut self, length: usize) -> u64 {
+    pub(super) fn key(&mut self, length: usize) -> Key<'a> {
         while self.absorbed < length / 8 {
-            let Some(word) = self.words.get(self.absorbed) else { break };
-            self.state = absorb(self.state, u64::from_le_bytes(*word));
+            self.state = absorb(self.state, self.word(self.absorbed));
             self.absorbed += 1;
         }
-        let next = self.words.get(self.absorbed).map_or(self.rest, |word| u64::from_le_bytes(*word));
-        let bits = 8 * (length % 8);
-        finish(self.state, next & !(u64::MAX << bits), length)
+        let behind = !(u64::MAX << (8 * (length % 8)));
+        let next = self.word(self.absorbed) & behind;
+        let head = match self.absorbed {
+            0 => [next, 0],
+            1 => [self.word(0), next],
+            _ => [self.word(0), self.word(1)],
+        };
+        let (hash, text) = (finish(self.state, next, length), self.text.get(..length).unwrap_or(self.text));
+        Key { hash, salt: self.salt, case: Case::Sensitive, head, text }
+    }
+
+    #[inline]
+    fn word(&self, place: usize) -> u64 {
+        self.words.get(place).map_or(self.rest, |word| u64::from_le_bytes(*word))
     }
 }
 
@@ -157,17 +193,21 @@ const fn upper(word: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Beginnings, Case, Salt, hash, upper};
+    use super::{Beginnings, Case, Key, Salt, upper};
     use proptest::prelude::{ProptestConfig, any, prop, proptest};
 
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
         #[test]
-        fn a_beginning_hashes_as_the_text_that_it_is(text in prop::collection::vec(any::<u8>(), 0..60), number in 0_u8..16) {
+        fn a_beginning_is_the_key_of_the_text_that_it_is(text in prop::collection::vec(any::<u8>(), 0..60), number in 0_u8..16) {
             let salt = Salt::header_prefix(number);
             let mut beginnings = Beginnings::new(salt, &text);
             for length in 0..=text.len() {
-                assert_eq!(beginnings.hash(length), hash(salt, Case::Sensitive, &text[..length]));
+                let (one, other) = (beginnings.key(length), Key::new(salt, Case::Sensitive, &text[..length]));
+                assert_eq!((one.hash, one.head, one.text), (other.hash, other.head, other.text));
+                let mut head = text[..length.min(16)].to_vec();
+                head.resize(16, 0);
+                assert_eq!(one.head.map(u64::to_le_bytes).concat(), head);
             }
         }
 
@@ -176,9 +216,13 @@ mod tests {
             let mut expected = bytes;
             expected.make_ascii_uppercase();
             assert_eq!(upper(u64::from_le_bytes(bytes)).to_le_bytes(), expected);
-            let hashed = hash(Salt::METHOD, Case::Insensitive, &text);
-            assert_eq!(hashed, hash(Salt::METHOD, Case::Insensitive, &text.to_ascii_lowercase()));
-            assert_eq!(hashed, hash(Salt::METHOD, Case::Sensitive, &text.to_ascii_uppercase()));
+            let key = |case, text: &[u8]| {
+                let key = Key::new(Salt::METHOD, case, text);
+                (key.hash, key.head)
+            };
+            let known = key(Case::Insensitive, &text);
+            assert_eq!(known, key(Case::Insensitive, &text.to_ascii_lowercase()));
+            assert_eq!(known, key(Case::Sensitive, &text.to_ascii_uppercase()));
         }
     }
 }

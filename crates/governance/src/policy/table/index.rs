@@ -1,6 +1,6 @@
 //! From a value that policies mention to the policies that ask for it and that exclude it.
 
-use super::hash::{Case, Salt};
+use super::hash::{Key, Salt};
 use crate::policy::condition::{HEADER_NAMES_MAX, SET_ATOMS_MAX};
 use crate::policy::set::{PolicySet, RuleId};
 
@@ -10,69 +10,59 @@ const ENTRIES_MAX: usize = SET_ATOMS_MAX + HEADER_NAMES_MAX;
 const SLOTS: usize = 2048;
 const _: () = assert!(SLOTS.is_power_of_two() && SLOTS > 3 * ENTRIES_MAX && ENTRIES_MAX < 1 << 16);
 
-/// A value that policies mention.
+/// A value that policies mention, in one line of a cache.
 #[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
 pub(super) struct Entry {
     /// Policies with it among their plain values.
     pub(super) asked: u128,
     /// Policies that exclude it.
     pub(super) excluded: u128,
-    hash: u64,
+    /// The first bytes of its text.
+    head: [u64; 2],
     /// What it is a value of.
     pub(super) salt: Salt,
+    /// Where its text lies among those of a policy.
+    length: u16,
+    start: u16,
+    rule: RuleId,
     /// The number of a header, if it is the name of one.
     pub(super) number: u8,
-    /// Where it is written: a policy, and which of its values.
-    rule: RuleId,
-    atom: u8,
-    /// Whether it is the header's name that is meant.
-    part: Part,
-}
-
-/// Which part of a value of a condition is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Part {
-    Value,
-    HeaderName,
 }
 
 impl Entry {
     const EMPTY: Self = Self {
         asked: 0,
         excluded: 0,
-        hash: 0,
+        head: [0; 2],
         salt: Salt::SERVICE,
-        number: 0,
+        length: 0,
+        start: 0,
         rule: RuleId::FIRST,
-        atom: 0,
-        part: Part::Value,
+        number: 0,
     };
 
     /// The text, as it is written in the policy.
-    #[inline]
     pub(super) fn text<'a>(&self, set: &'a PolicySet) -> &'a [u8] {
-        let Some(rule) = set.get(self.rule) else { return &[] };
-        let (name, value) = rule.condition.atom_bytes(usize::from(self.atom));
-        if self.part == Part::HeaderName { name } else { value }
+        let (start, length) = (usize::from(self.start), usize::from(self.length));
+        set.get(self.rule).map_or(&[], |rule| rule.condition.bytes(start..start + length))
+    }
+
+    #[inline]
+    fn is(&self, set: &PolicySet, key: &Key<'_>) -> bool {
+        self.head == key.head
+            && usize::from(self.length) == key.text.len()
+            && self.salt == key.salt
+            && (key.text.len() <= 16 || key.case.is_same(self.text(set), key.text))
     }
 }
 
-/// A value to be found or stored.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Key<'a> {
-    pub(super) hash: u64,
-    pub(super) salt: Salt,
-    pub(super) case: Case,
-    pub(super) text: &'a [u8],
-}
-
-/// Where a value to be stored is written.
+/// Where a text to be stored lies among those of a policy.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Origin {
     pub(super) rule: RuleId,
-    pub(super) atom: u8,
-    pub(super) part: Part,
+    pub(super) start: u16,
+    pub(super) length: u16,
 }
 
 /// All values that the policies of a set mention. All-zero when empty.
@@ -108,9 +98,9 @@ impl Index {
             return Some(place);
         }
         let place = self.length;
-        let Origin { rule, atom, part } = origin;
+        let Origin { rule, start, length } = origin;
         let entry = self.entries.get_mut(place)?;
-        *entry = Entry { hash: key.hash, salt: key.salt, rule, atom, part, ..Entry::EMPTY };
+        *entry = Entry { salt: key.salt, head: key.head, rule, start, length, ..Entry::EMPTY };
         let first = slot_of(key.hash);
         let distance = (0..SLOTS).find(|distance| self.slots[(first + distance) % SLOTS] == 0)?;
         let number = u32::try_from(place + 1).ok()?;
@@ -140,10 +130,7 @@ impl Index {
             if slot & TAG == tag {
                 let place = usize::try_from((slot & !TAG) - 1).unwrap_or(0);
                 let entry = self.entries.get(place)?;
-                if entry.hash == key.hash
-                    && entry.salt == key.salt
-                    && key.case.is_same(entry.text(set), key.text)
-                {
+                if entry.is(set, key) {
                     return Some(place);
                 }
             }

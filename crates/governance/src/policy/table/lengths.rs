@@ -27,7 +27,7 @@ impl Lengths {
     /// Calls `each` with every length up to `most`, the shortest first.
     #[inline]
     pub(super) fn each(&self, most: usize, mut each: impl FnMut(usize)) {
-        for (place, &word) in self.words.iter().enumerate() {
+        for (place, &word) in self.words.iter().enumerate().take(most / 64 + 1) {
             let mut rest = word;
             while rest != 0 {
                 let length = place * 64 + rest.trailing_zeros() as usize;
