@@ -46,7 +46,8 @@ impl PolicyEngine {
         Ok(id)
     }
 
-    /// Changes a policy. Its counters stay; its place may be another one afterwards.
+    /// Changes a policy. Its counters stay; its place may be another one afterwards. If it says the same, nothing is a
+    /// change.
     ///
     /// # Errors
     /// [`PolicyError::UnknownPolicy`], [`PolicyError::FixedName`], or as [`PolicyEngine::add_policy`]; nothing was
@@ -58,16 +59,19 @@ impl PolicyEngine {
         rule: &PolicyRule,
         known_limit: KnownLimit<'_>,
     ) -> Result<RuleId, PolicyError> {
-        let name = self.get_policy(id).ok_or(PolicyError::UnknownPolicy)?.name;
+        let known = self.get_policy(id).ok_or(PolicyError::UnknownPolicy)?;
+        let (name, is_same) = (known.name, known == rule);
         if name != rule.name {
             return Err(PolicyError::FixedName);
         }
         let limit = check_alone(rule, known_limit)?;
         check_room(self.current().rules().iter().filter(|other| other.name != name), rule)?;
-        self.change(now, AuditEvent::Updated, &name, |slot| {
-            slot.set.remove(id);
-            slot.set.insert(rule);
-        });
+        if !is_same {
+            self.change(now, AuditEvent::Updated, &name, |slot| {
+                slot.set.remove(id);
+                slot.set.insert(rule);
+            });
+        }
         let id = self.find(rule.name.as_str()).ok_or(PolicyError::UnknownPolicy)?;
         self.link(id, limit);
         Ok(id)
