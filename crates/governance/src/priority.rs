@@ -8,6 +8,7 @@ mod error;
 mod exempt;
 mod flows;
 mod heap;
+mod line;
 mod metrics;
 mod operate;
 mod queue;

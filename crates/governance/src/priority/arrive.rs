@@ -230,7 +230,7 @@ impl Desk<'_> {
         }
         let lowest = self.queue.classes.iter().rposition(|class| class.depth > 0);
         let lowest = lowest.filter(|&lowest| lowest >= asked.class).ok_or(RejectReason::QueueFull)?;
-        let last = self.queue.classes[lowest].shedding;
+        let last = self.last(lowest).ok_or(RejectReason::QueueFull)?;
         let is_earlier = lowest > asked.class || asked.deadline.0 < self.slots[index(last)].deadline;
         if is_earlier { Ok((last, RejectReason::Shed)) } else { Err(RejectReason::QueueFull) }
     }

@@ -1,10 +1,10 @@
 //! One queue, with what its requests and tenants lie in: how a request comes to wait, and how it goes.
 
 use super::flows::{ByTag, FlowKey, FlowLists, Flows, stride};
-use super::heap::{self, Link, index};
+use super::heap::{Link, index};
 use super::queue::Queue;
 use super::request::{Dropped, Origin, RejectReason};
-use super::slots::{Age, ByAge, ByExpiry, ByShedding, ByUrgency, FreeSlots, Slot};
+use super::slots::{ByAge, ByExpiry, ByShedding, ByUrgency, FreeSlots, Slot};
 use super::{HISTOGRAMS_MAX, QueueId};
 use crate::histogram::Histogram;
 use crate::request::RequestPriority;
@@ -76,41 +76,24 @@ impl Desk<'_> {
     /// A request begins to wait in its flow and in the flow's class.
     pub(super) fn join(&mut self, item: Link, class_index: usize) {
         let slot = &self.slots[index(item)];
-        let (flow_item, cost, arrival) = (slot.flow, slot.cost_us, slot.arrival);
+        let (flow_item, cost) = (slot.flow, slot.cost_us);
         if self.flows[index(flow_item)].is_idle() {
             self.flow_lists().unlist_idle(flow_item);
         }
         let class = &mut self.queue.classes[class_index];
         let flow = &mut self.flows[index(flow_item)];
-        heap::insert(&mut ByUrgency(self.slots), &mut flow.first, item);
+        flow.urgent.insert(&mut ByUrgency(&mut *self.slots), item);
         flow.waiting += 1;
         flow.declared_us += u64::from(cost);
         flow.undeclared += u32::from(cost == 0);
         if flow.waiting == 1 {
             flow.tag = flow.tag.max(class.virtual_time);
             class.flow_weight += u64::from(flow.weight);
-            heap::insert(&mut ByTag(self.flows), &mut class.flows, flow_item);
+            class.flows.insert(&mut ByTag(&mut *self.flows), flow_item);
         }
-        let late = if cost == 0 { &mut class.undeclared } else { &mut class.declared };
-        heap::insert(&mut ByExpiry(self.slots), late, item);
-        heap::insert(&mut ByShedding(self.slots), &mut class.shedding, item);
-        // Most requests come in the order of their arrival, and then there is no need to search for a place.
-        let youngest = class.youngest;
-        let is_youngest = youngest == 0 || self.slots[index(youngest)].arrival <= arrival;
-        let slot = &mut self.slots[index(item)];
-        if is_youngest {
-            slot.age_order = Age::Listed;
-            (slot.age.parent, slot.age.left) = (youngest, 0);
-            class.youngest = item;
-            if youngest == 0 {
-                class.oldest = item;
-            } else {
-                self.slots[index(youngest)].age.left = item;
-            }
-        } else {
-            slot.age_order = Age::Aside;
-            heap::insert(&mut ByAge(self.slots), &mut class.aside, item);
-        }
+        class.late_mut(cost).insert(&mut ByExpiry(&mut *self.slots), item);
+        class.shedding.insert(&mut ByShedding(&mut *self.slots), item);
+        class.age.insert(&mut ByAge(&mut *self.slots), item);
         class.depth += 1;
         class.declared_us += u64::from(cost);
         class.undeclared_count += u32::from(cost == 0);
@@ -122,40 +105,23 @@ impl Desk<'_> {
         self.queue.waiting += 1;
     }
 
-    /// A request waits no more. Its flow stays among those of its class that have something waiting, unless it was its
-    /// last; that its flow and its class may be at rest is for the caller to see.
+    /// A request waits no more. That its flow has nothing more that waits, and that flow and class may be at rest, is
+    /// for the caller to see.
     pub(super) fn leave(&mut self, item: Link, class_index: usize) {
         let slot = &self.slots[index(item)];
-        let (flow_item, cost, age_order, age) = (slot.flow, slot.cost_us, slot.age_order, slot.age);
+        let (flow_item, cost) = (slot.flow, slot.cost_us);
         let class = &mut self.queue.classes[class_index];
         let flow = &mut self.flows[index(flow_item)];
-        heap::remove(&mut ByUrgency(self.slots), &mut flow.first, item);
+        flow.urgent.remove(&mut ByUrgency(&mut *self.slots), item);
         flow.waiting -= 1;
         flow.declared_us -= u64::from(cost);
         flow.undeclared -= u32::from(cost == 0);
         if flow.waiting == 0 {
             class.flow_weight -= u64::from(flow.weight);
-            heap::remove(&mut ByTag(self.flows), &mut class.flows, flow_item);
         }
-        let late = if cost == 0 { &mut class.undeclared } else { &mut class.declared };
-        heap::remove(&mut ByExpiry(self.slots), late, item);
-        heap::remove(&mut ByShedding(self.slots), &mut class.shedding, item);
-        match age_order {
-            Age::Listed => {
-                let (before, after) = (age.parent, age.left);
-                if before == 0 {
-                    class.oldest = after;
-                } else {
-                    self.slots[index(before)].age.left = after;
-                }
-                if after == 0 {
-                    class.youngest = before;
-                } else {
-                    self.slots[index(after)].age.parent = before;
-                }
-            }
-            Age::Aside => heap::remove(&mut ByAge(self.slots), &mut class.aside, item),
-        }
+        class.late_mut(cost).remove(&mut ByExpiry(&mut *self.slots), item);
+        class.shedding.remove(&mut ByShedding(&mut *self.slots), item);
+        class.age.remove(&mut ByAge(&mut *self.slots), item);
         class.depth -= 1;
         class.declared_us -= u64::from(cost);
         class.undeclared_count -= u32::from(cost == 0);
@@ -163,6 +129,15 @@ impl Desk<'_> {
             self.queue.backlogged &= !(1 << class_index);
         }
         self.queue.waiting -= 1;
+    }
+
+    /// As [`Desk::leave`], and its flow has no turn any more if nothing else of it waits.
+    pub(super) fn leave_flow(&mut self, item: Link, class_index: usize) {
+        let flow = self.slots[index(item)].flow;
+        self.leave(item, class_index);
+        if self.flows[index(flow)].waiting == 0 {
+            self.queue.classes[class_index].flows.remove(&mut ByTag(&mut *self.flows), flow);
+        }
     }
 
     /// A flow, and with it its class, may have nothing that waits or is in service any more.
@@ -176,7 +151,7 @@ impl Desk<'_> {
     /// Takes a waiting request out for good, and counts why.
     pub(super) fn drop(&mut self, item: Link, reason: RejectReason) -> Dropped {
         let class_index = self.class_of(item);
-        self.leave(item, class_index);
+        self.leave_flow(item, class_index);
         let slot = &self.slots[index(item)];
         let flow = slot.flow;
         let dropped = Dropped {
@@ -199,6 +174,17 @@ impl Desk<'_> {
             let item = class.first_late(self.slots)?;
             class.is_late(&self.slots[index(item)], now).then_some(item)
         })
+    }
+
+    /// The request with the latest deadline of a class.
+    pub(super) fn last(&self, class_index: usize) -> Option<Link> {
+        let last = self.queue.classes[class_index].shedding.first(&ByShedding(&*self.slots));
+        (last != 0).then_some(last)
+    }
+
+    /// A request that waits: of the most urgent class, the one with the latest deadline.
+    pub(super) fn last_of_any(&self) -> Option<Link> {
+        (0..self.queue.classes.len()).find_map(|class_index| self.last(class_index))
     }
 
     /// Drops what cannot be answered in time any more.

@@ -4,8 +4,10 @@
 //! requests, and one without a request is *idle* and may be forgotten, so that there is always one for a request: the
 //! one that has been idle for longest goes, and with it what it still owed.
 
-use super::heap::{Arena, Link, Node, index};
+use super::heap::{Arena, Link, Node, Ordered, index};
+use super::line::Line;
 use crate::scope::{KeyHash, Name};
+use core::ops::Deref;
 
 /// What tags are multiples of: the stride of weight 1.
 const STRIDE_ONE: u32 = 1 << 28;
@@ -48,8 +50,8 @@ pub(super) struct Flow {
     pub(super) turn: u64,
     /// Among the flows of its class in which something waits.
     pub(super) node: Node,
-    /// The request that is next.
-    pub(super) first: Link,
+    /// Its requests that wait, earliest deadline first.
+    pub(super) urgent: Line,
     pub(super) stride: u32,
     pub(super) waiting: u32,
     pub(super) in_service: u32,
@@ -70,7 +72,7 @@ impl Flow {
         tag: 0,
         turn: 0,
         node: Node::NONE,
-        first: 0,
+        urgent: Line::EMPTY,
         stride: 0,
         waiting: 0,
         in_service: 0,
@@ -90,9 +92,19 @@ impl Flow {
 }
 
 /// The flows of a class: the one with the lowest tag first, and of equal ones the one that was served longest ago.
-pub(super) struct ByTag<'a>(pub(super) &'a mut [Flow]);
+#[derive(Debug)]
+#[repr(transparent)]
+pub(super) struct ByTag<S>(pub(super) S);
 
-impl Arena for ByTag<'_> {
+impl<S: Deref<Target = [Flow]>> Ordered for ByTag<S> {
+    #[inline]
+    fn is_before(&self, a: Link, b: Link) -> bool {
+        let (a, b) = (&self.0[index(a)], &self.0[index(b)]);
+        a.tag < b.tag || (a.tag == b.tag && a.turn < b.turn)
+    }
+}
+
+impl Arena for ByTag<&mut [Flow]> {
     #[inline]
     fn node(&self, item: Link) -> &Node {
         &self.0[index(item)].node
@@ -101,12 +113,6 @@ impl Arena for ByTag<'_> {
     #[inline]
     fn node_mut(&mut self, item: Link) -> &mut Node {
         &mut self.0[index(item)].node
-    }
-
-    #[inline]
-    fn is_before(&self, a: Link, b: Link) -> bool {
-        let (a, b) = (&self.0[index(a)], &self.0[index(b)]);
-        a.tag < b.tag || (a.tag == b.tag && a.turn < b.turn)
     }
 }
 

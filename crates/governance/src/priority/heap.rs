@@ -25,12 +25,16 @@ impl Node {
     const SINGLE: Self = Self { rank: 1, ..Self::NONE };
 }
 
-/// Items with a node each, in one order.
-pub(super) trait Arena {
-    fn node(&self, item: Link) -> &Node;
-    fn node_mut(&mut self, item: Link) -> &mut Node;
+/// Items in one order.
+pub(super) trait Ordered {
     /// Whether `a` comes out before `b`: a strict total order.
     fn is_before(&self, a: Link, b: Link) -> bool;
+}
+
+/// Items in one order with a node each.
+pub(super) trait Arena: Ordered {
+    fn node(&self, item: Link) -> &Node;
+    fn node_mut(&mut self, item: Link) -> &mut Node;
 }
 
 /// Adds an item that is in no heap of this kind.
@@ -130,7 +134,7 @@ pub(super) fn link(index: usize) -> Link {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::{Arena, Link, Node, index, insert, link, remove};
+    use super::{Arena, Link, Node, Ordered, index, insert, link, remove};
     use proptest::prelude::{ProptestConfig, prop, proptest};
     use std::collections::BTreeSet;
 
@@ -155,7 +159,22 @@ pub(super) mod tests {
         count
     }
 
-    struct Numbers(Vec<(u32, Node)>);
+    /// An arena of numbers, equal ones in the order of their places.
+    pub(in crate::priority) struct Numbers(Vec<(u32, Node)>);
+
+    impl Numbers {
+        pub(in crate::priority) fn new(count: usize) -> Self {
+            Self(vec![(0, Node::NONE); count])
+        }
+
+        pub(in crate::priority) fn key(&self, item: Link) -> u32 {
+            self.0[index(item)].0
+        }
+
+        pub(in crate::priority) fn set_key(&mut self, item: Link, key: u32) {
+            self.0[index(item)].0 = key;
+        }
+    }
 
     impl Arena for Numbers {
         fn node(&self, item: Link) -> &Node {
@@ -164,6 +183,9 @@ pub(super) mod tests {
         fn node_mut(&mut self, item: Link) -> &mut Node {
             &mut self.0[index(item)].1
         }
+    }
+
+    impl Ordered for Numbers {
         fn is_before(&self, a: Link, b: Link) -> bool {
             (self.0[index(a)].0, a) < (self.0[index(b)].0, b)
         }
@@ -173,15 +195,15 @@ pub(super) mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
         #[test]
         fn equals_a_sorted_set(steps in prop::collection::vec((0..40_usize, 0..12_u32, 0..3_u8), 0..300)) {
-            let mut arena = Numbers(vec![(0, Node::NONE); 40]);
+            let mut arena = Numbers::new(40);
             let mut naive = BTreeSet::new();
             let mut root = 0;
             for (place, key, action) in steps {
                 let item = link(place);
-                if naive.remove(&(arena.0[place].0, item)) {
+                if naive.remove(&(arena.key(item), item)) {
                     remove(&mut arena, &mut root, item);
                 } else if action > 0 {
-                    arena.0[place].0 = key;
+                    arena.set_key(item, key);
                     insert(&mut arena, &mut root, item);
                     naive.insert((key, item));
                 } else if let Some((_, first)) = naive.pop_first() {
@@ -202,7 +224,7 @@ pub(super) mod tests {
             let (mut root, mut last) = (0, 0);
             (0..1000).for_each(|place| insert(&mut arena, &mut root, link(place)));
             for left in (0..1000).rev() {
-                let first = arena.0[index(root)].0;
+                let first = arena.key(root);
                 assert!(first >= last);
                 last = first;
                 let item = root;

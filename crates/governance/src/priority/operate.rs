@@ -75,7 +75,7 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
             return Ok(());
         }
         let flow = desk.flows[index(old_flow)];
-        desk.leave(item, from);
+        desk.leave_flow(item, from);
         desk.rest(old_flow, from);
         let name = NameRef::new(flow.name.as_str()).ok();
         let origin = Origin { tenant: flow.key.tenant, weight: flow.weight, name };
@@ -100,7 +100,7 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
             count += 1;
         }
         let Some(mut desk) = self.desk(queue) else { return count };
-        while let Some(item) = desk.queue.classes.iter().map(|class| class.shedding).find(|&item| item != 0) {
+        while let Some(item) = desk.last_of_any() {
             dropped(desk.drop(item, RejectReason::Drained));
             count += 1;
         }

@@ -1,9 +1,10 @@
 //! A queue: its classes, their turns, and what is counted of them.
 
-use super::heap::Link;
+use super::heap::{Link, index};
+use super::line::Line;
 use super::metrics::{ExemptMetrics, Rejections, StarvationBound};
 use super::sla::SLA;
-use super::slots::{Slot, nanos};
+use super::slots::{ByExpiry, Slot, nanos};
 use super::window::SlaWindow;
 use crate::request::RequestPriority;
 use crate::scope::KeyHash;
@@ -31,18 +32,16 @@ pub(super) struct Class {
     /// When it was last served.
     pub(super) turn: u64,
     pub(super) stride: u32,
-    /// The flow that is next.
-    pub(super) flows: Link,
-    /// The first to be too late of those that declared how long they take.
-    pub(super) declared: Link,
-    /// The first to be too late of those that did not.
-    pub(super) undeclared: Link,
-    /// The one with the latest deadline.
-    pub(super) shedding: Link,
-    /// By age: the first and the last of the list, and the first of those beside it.
-    pub(super) oldest: Link,
-    pub(super) youngest: Link,
-    pub(super) aside: Link,
+    /// The flows in which something waits, the one that is next first.
+    pub(super) flows: Line,
+    /// Requests that declared how long they take, the first to be too late first.
+    pub(super) declared: Line,
+    /// Requests that did not.
+    pub(super) undeclared: Line,
+    /// All of them, the latest deadline first.
+    pub(super) shedding: Line,
+    /// All of them, the oldest first.
+    pub(super) age: Line,
     pub(super) depth: u32,
     pub(super) in_service: u32,
     /// Eight times how long a request is expected to take, in microseconds; 0 as long as none was completed.
@@ -88,13 +87,11 @@ impl Class {
         highest: 0,
         turn: 0,
         stride: 0,
-        flows: 0,
-        declared: 0,
-        undeclared: 0,
-        shedding: 0,
-        oldest: 0,
-        youngest: 0,
-        aside: 0,
+        flows: Line::EMPTY,
+        declared: Line::EMPTY,
+        undeclared: Line::EMPTY,
+        shedding: Line::EMPTY,
+        age: Line::EMPTY,
         depth: 0,
         in_service: 0,
         estimate_eighths: 0,
@@ -134,6 +131,12 @@ impl Class {
         self.estimate_eighths += u64::from(actual_us);
     }
 
+    /// The line of those that expire, for a request that declares to take so long, or 0.
+    #[inline]
+    pub(super) const fn late_mut(&mut self, cost_us: u32) -> &mut Line {
+        if cost_us == 0 { &mut self.undeclared } else { &mut self.declared }
+    }
+
     /// What waits, in microseconds of service.
     pub(super) fn backlog_us(&self) -> u64 {
         self.declared_us + u64::from(self.undeclared_count) * u64::from(self.estimate_us())
@@ -158,9 +161,10 @@ impl Class {
 
     /// The request that is the first to be too late.
     pub(super) fn first_late(&self, slots: &[Slot]) -> Option<Link> {
-        let roots = [self.declared, self.undeclared].into_iter().filter(|&root| root != 0);
-        roots.min_by_key(|&root| {
-            let slot = &slots[super::heap::index(root)];
+        let arena = ByExpiry(slots);
+        let firsts = [&self.declared, &self.undeclared].map(|line| line.first(&arena));
+        firsts.into_iter().filter(|&item| item != 0).min_by_key(|&item| {
+            let slot = &slots[index(item)];
             (self.latest(slot), slot.sequence)
         })
     }

@@ -3,10 +3,10 @@
 use super::desk::Desk;
 use super::error::QueueTicketError;
 use super::flows::ByTag;
-use super::heap::{self, Link, index};
+use super::heap::{Link, index};
 use super::metrics::SlaNotice;
 use super::request::{Dispatch, Dropped, Lane, QueueTicket, RejectReason, ServiceReport};
-use super::slots::{self, State};
+use super::slots::{self, ByUrgency, State};
 use super::window::Outcome;
 use super::{PriorityScheduler, QueueId};
 use crate::request::RequestPriority;
@@ -152,8 +152,8 @@ impl Desk<'_> {
     #[inline]
     fn next(&self) -> Option<(Link, usize)> {
         let class_index = self.queue.next_class()?;
-        let flow = self.queue.classes[class_index].flows;
-        Some((self.flows[index(flow)].first, class_index))
+        let flow = self.queue.classes[class_index].flows.first(&ByTag(&*self.flows));
+        Some((self.flows[index(flow)].urgent.first(&ByUrgency(&*self.slots)), class_index))
     }
 
     /// Takes the request whose turn it is into service.
@@ -168,8 +168,8 @@ impl Desk<'_> {
         let turn = self.shared.last_turn;
         self.queue.charge(class_index, cost_us, turn);
         self.queue.count_competition(class_index, competitors, cost_us);
-        self.charge_flow(flow_item, class_index, cost_us, turn);
         self.leave(item, class_index);
+        self.charge_flow(flow_item, class_index, cost_us, turn);
 
         let slot = &mut self.slots[index(item)];
         slot.state = State::InService;
@@ -201,13 +201,15 @@ impl Desk<'_> {
     /// Gives the flow that is next its turn, and charges it.
     fn charge_flow(&mut self, item: Link, class_index: usize, cost_us: u32, turn: u64) {
         let class = &mut self.queue.classes[class_index];
-        heap::remove(&mut ByTag(self.flows), &mut class.flows, item);
+        class.flows.remove(&mut ByTag(&mut *self.flows), item);
         let flow = &mut self.flows[index(item)];
         class.virtual_time = flow.tag;
         flow.tag += u128::from(u64::from(cost_us) * u64::from(flow.stride));
         flow.turn = turn;
         class.highest = class.highest.max(flow.tag);
-        heap::insert(&mut ByTag(self.flows), &mut class.flows, item);
+        if flow.waiting > 0 {
+            class.flows.insert(&mut ByTag(&mut *self.flows), item);
+        }
     }
 
     fn record_wait(&mut self, class_index: usize, waited: Nanos) {
@@ -237,7 +239,7 @@ impl Desk<'_> {
         let class = &mut self.queue.classes[class_index];
         let is_waiting = self.flows[index(flow_item)].waiting > 0;
         if is_waiting {
-            heap::remove(&mut ByTag(self.flows), &mut class.flows, flow_item);
+            class.flows.remove(&mut ByTag(&mut *self.flows), flow_item);
         }
         let flow = &mut self.flows[index(flow_item)];
         let moved = u128::from(u64::from(actual_us.abs_diff(charged_us)) * u64::from(flow.stride));
@@ -249,7 +251,7 @@ impl Desk<'_> {
         }
         if is_waiting {
             flow.tag = flow.tag.max(class.virtual_time);
-            heap::insert(&mut ByTag(self.flows), &mut class.flows, flow_item);
+            class.flows.insert(&mut ByTag(&mut *self.flows), flow_item);
         }
     }
 

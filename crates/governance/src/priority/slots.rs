@@ -1,8 +1,9 @@
 //! Requests that wait or are in service: what is kept of one, and the orders in which they wait.
 
-use super::heap::{Arena, Link, Node, index, link};
+use super::heap::{Arena, Link, Node, Ordered, index, link};
 use super::request::QueueTicket;
 use crate::time::Nanos;
+use core::ops::Deref;
 
 /// How a slot is used. Its first variant is that of an empty one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,16 +13,7 @@ pub(super) enum State {
     InService,
 }
 
-/// Where a waiting request stands among those of its class by age.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Age {
-    /// In the list: it came after those before it.
-    Listed,
-    /// In the heap beside it: it is older than what was last in the list when it came.
-    Aside,
-}
-
-/// A request. What the heaps look at lies in the first line of a cache.
+/// A request. Its places among others lie in the first line of a cache, since neighbours touch only those.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub(super) struct Slot {
@@ -31,6 +23,8 @@ pub(super) struct Slot {
     pub(super) expiry: Node,
     /// In its class, latest deadline first.
     pub(super) shedding: Node,
+    /// In its class, earliest arrival first.
+    pub(super) age: Node,
     pub(super) deadline: u64,
     /// The last time at which it can be dispatched and still be answered in time; its deadline, as long as how long it
     /// takes is its class's estimate.
@@ -41,15 +35,12 @@ pub(super) struct Slot {
     pub(super) request_id: u64,
     /// When it was dispatched.
     pub(super) began: u64,
-    /// In its class by age: in the list, the parent is the one before it, and the left child the one after it.
-    pub(super) age: Node,
     pub(super) flow: Link,
     /// While it waits, what it declared to take, or 0; in service, what was charged for it. In microseconds.
     pub(super) cost_us: u32,
     /// Which request of this slot it is; the first is 1, so that 0 is none.
     pub(super) generation: u32,
     pub(super) state: State,
-    pub(super) age_order: Age,
     /// The classes that competed when it was dispatched, one bit for each; 0 if it was alone.
     pub(super) competitors: u8,
 }
@@ -61,18 +52,17 @@ impl Slot {
         urgency: Node::NONE,
         expiry: Node::NONE,
         shedding: Node::NONE,
+        age: Node::NONE,
         deadline: 0,
         latest: 0,
         sequence: 0,
         arrival: 0,
         request_id: 0,
         began: 0,
-        age: Node::NONE,
         flow: 0,
         cost_us: 0,
         generation: 0,
         state: State::Free,
-        age_order: Age::Listed,
         competitors: 0,
     };
 
@@ -139,9 +129,19 @@ pub(super) fn find(slots: &[Slot], ticket: QueueTicket) -> Option<Link> {
 macro_rules! order {
     ($(#[$doc:meta])* $name:ident, $node:ident, |$a:ident, $b:ident| $before:expr) => {
         $(#[$doc])*
-        pub(super) struct $name<'a>(pub(super) &'a mut [Slot]);
+        #[derive(Debug)]
+        #[repr(transparent)]
+        pub(super) struct $name<S>(pub(super) S);
 
-        impl Arena for $name<'_> {
+        impl<S: Deref<Target = [Slot]>> Ordered for $name<S> {
+            #[inline]
+            fn is_before(&self, a: Link, b: Link) -> bool {
+                let ($a, $b) = (&self.0[index(a)], &self.0[index(b)]);
+                $before
+            }
+        }
+
+        impl Arena for $name<&mut [Slot]> {
             #[inline]
             fn node(&self, item: Link) -> &Node {
                 &self.0[index(item)].$node
@@ -150,12 +150,6 @@ macro_rules! order {
             #[inline]
             fn node_mut(&mut self, item: Link) -> &mut Node {
                 &mut self.0[index(item)].$node
-            }
-
-            #[inline]
-            fn is_before(&self, a: Link, b: Link) -> bool {
-                let ($a, $b) = (&self.0[index(a)], &self.0[index(b)]);
-                $before
             }
         }
     };

@@ -4,7 +4,7 @@ use super::flows::{FlowKey, find};
 use super::heap::index;
 use super::metrics::{ClassMetrics, FairShare, QueueMetrics, SchedulerTotals, SlaStatus, StarvationBound};
 use super::queue::{CLASSES, Class, Queue};
-use super::slots::Slot;
+use super::slots::{ByAge, Slot};
 use super::{EXEMPT_SLOTS, HISTOGRAMS_MAX, PriorityScheduler, QUEUES_MAX, QueueId};
 use crate::request::RequestPriority;
 use crate::scope::KeyHash;
@@ -165,6 +165,6 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
 
 /// When the oldest request arrived that waits in a class.
 fn oldest(class: &Class, slots: &[Slot]) -> Option<Instant> {
-    let heads = [class.oldest, class.aside].into_iter().filter(|&item| item != 0);
-    heads.map(|item| Instant(slots[index(item)].arrival)).min()
+    let oldest = class.age.first(&ByAge(slots));
+    (oldest != 0).then(|| Instant(slots[index(oldest)].arrival))
 }
