@@ -155,7 +155,7 @@ pub(super) mod tests {
             assert_eq!(node.rank, rank(node.right) + 1, "a rank is one more than the right child's");
             stack.extend([(node.left, item), (node.right, item)]);
         }
-        assert!(root == 0 || arena.node(root).rank <= (count + 1).ilog2(), "the right spine is short");
+        assert!(root == 0 || arena.node(root).rank <= usize::ilog2(count + 1), "the right spine is short");
         count
     }
 

@@ -190,6 +190,8 @@ pub(super) struct Queue {
     pub(super) concurrency: u32,
     pub(super) exempt: ExemptMetrics,
     pub(super) generation: u32,
+    /// How often weights have changed.
+    pub(super) weights: u16,
     /// Which classes have something waiting, one bit for each.
     pub(super) backlogged: u8,
     pub(super) is_live: bool,
@@ -215,6 +217,7 @@ impl Queue {
         concurrency: 0,
         exempt: ExemptMetrics::ZERO,
         generation: 0,
+        weights: 0,
         backlogged: 0,
         is_live: false,
         classes: [Class::EMPTY; CLASSES],
@@ -377,6 +380,7 @@ impl Queue {
         class.stride = stride;
         self.highest = self.highest.max(class.tag);
         self.by_set = [0; SETS];
+        self.weights = self.weights.wrapping_add(1);
         for class in &mut self.classes {
             class.competed_us = 0;
             class.fairness.worst = 0;

@@ -175,7 +175,7 @@ impl Desk<'_> {
         slot.state = State::InService;
         slot.began = now.0;
         slot.cost_us = cost_us;
-        slot.competitors = competitors;
+        (slot.competitors, slot.weights) = (competitors, self.queue.weights);
         let waited = now.since(Instant(slot.arrival));
         let dispatch = Dispatch {
             ticket: slot.ticket(item),
@@ -235,7 +235,9 @@ impl Desk<'_> {
         if actual_us == charged_us {
             return;
         }
-        self.queue.correct(class_index, slot.competitors, charged_us, actual_us);
+        // What was served under other weights is no part of the shares under these.
+        let competitors = if slot.weights == self.queue.weights { slot.competitors } else { 0 };
+        self.queue.correct(class_index, competitors, charged_us, actual_us);
         let class = &mut self.queue.classes[class_index];
         let is_waiting = self.flows[index(flow_item)].waiting > 0;
         if is_waiting {

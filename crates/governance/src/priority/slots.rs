@@ -43,6 +43,8 @@ pub(super) struct Slot {
     pub(super) state: State,
     /// The classes that competed when it was dispatched, one bit for each; 0 if it was alone.
     pub(super) competitors: u8,
+    /// Which weights they competed by.
+    pub(super) weights: u16,
 }
 
 const _: () = assert!(size_of::<Slot>() == 128, "a slot takes two lines of a cache");
@@ -64,6 +66,7 @@ impl Slot {
         generation: 0,
         state: State::Free,
         competitors: 0,
+        weights: 0,
     };
 
     pub(super) fn ticket(&self, item: Link) -> QueueTicket {
@@ -206,7 +209,8 @@ mod tests {
     #[test]
     fn the_generation_0_is_never_used() {
         let mut slots = [Slot { generation: u32::MAX, ..Slot::EMPTY }];
-        FreeSlots::ALL.take(&mut slots);
+        let mut free = FreeSlots::ALL;
+        free.take(&mut slots);
         assert_eq!(slots[0].generation, 1);
         for text in ["", "1", "1-", "-1", "+1-1", "1-1-1", "4294967296-1"] {
             assert!(text.parse::<super::QueueTicket>().is_err(), "{text:?}");

@@ -10,6 +10,9 @@ use crate::request::RequestPriority;
 use crate::scope::KeyHash;
 use crate::time::{Instant, Nanos};
 
+/// Sums of shares are kept in fractions of a microsecond, so that they come out as one division.
+const FRACTION_BITS: u32 = 40;
+
 impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
     /// How a queue stands.
     #[must_use]
@@ -142,10 +145,14 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
             let members = (0..CLASSES).filter(|&member| set & 1 << member != 0);
             let sum: u128 = members.map(|member| u128::from(weights[member])).sum();
             served += u128::from(cost);
-            promised += u128::from(cost) * 1000 * u128::from(weights[class.index()]) / sum.max(1);
+            promised += (u128::from(cost) << FRACTION_BITS) * u128::from(weights[class.index()]) / sum.max(1);
         }
-        let received = u128::from(queue.classes[class.index()].competed_us) * 1000;
-        let permille = |part: u128| u32::try_from(part.checked_div(served).unwrap_or(0)).unwrap_or(u32::MAX);
+        let received = u128::from(queue.classes[class.index()].competed_us) << FRACTION_BITS;
+        let permille = |part: u128| {
+            let share =
+                (part >> FRACTION_BITS / 2).saturating_mul(1000).checked_div(served << FRACTION_BITS / 2);
+            u32::try_from(share.unwrap_or(0)).unwrap_or(u32::MAX)
+        };
         FairShare { promised_permille: permille(promised), received_permille: permille(received) }
     }
 
