@@ -5,20 +5,19 @@
 //! every stage hands out *holds*, a [`Ticket`] keeps them, and [`Governor::complete`] settles all of them at once.
 
 mod holders;
+mod policies;
 mod queues;
 mod stages;
 
 use crate::config::{Config, Identity};
 use crate::cost::{BudgetSpec, CostCollector, CostError, CostHold, EVENT_AGE_MAX, EventOutcome, UsageEvent};
-use crate::decision::{Decision, Reason, Verdict, Wait};
+use crate::decision::{Decision, Reason, Verdict};
 use crate::field::Quoted;
 use crate::outcome::{CompleteError, Completion, Disposition, Outcome};
-use crate::policy::{
-    Action, DefaultEffect, PolicyContext, PolicyDecision, PolicyEngine, PolicyError, PolicyReason,
-};
+use crate::policy::{DefaultEffect, PolicyContext, PolicyEngine, PolicyError};
 use crate::priority::{ClassWeight, DEFAULT_WEIGHTS, PriorityError, PriorityScheduler, QueueTicket};
 use crate::quota::{QuotaAmounts, QuotaError, QuotaHold, QuotaManager};
-use crate::rate_limiter::{Access, LimitError, LimitHold, LimitId, RateLimiter};
+use crate::rate_limiter::{Access, LimitError, LimitHold, RateLimiter};
 use crate::request::{Request, RequestPriority, Settlement, Subject, Usage};
 use crate::routes::{EXEMPT_GROUP, Routes};
 use crate::scope::{HashSecret, KeyName, Kind};
@@ -26,6 +25,7 @@ use crate::tickets::{Ending, Ticket, TicketStats, Tickets};
 use crate::time::{Instant, Nanos, Now, WallTime};
 use core::fmt;
 use holders::Holders;
+use policies::Course;
 pub use queues::{Dispatched, WaitingError};
 use stages::{Destination, Entry, Stages, allowed, as_credit, verdict_of};
 
@@ -498,14 +498,14 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
                 priority: class.unwrap_or_default(),
                 ..PolicyContext::of(request, latest.wall)
             };
-            let (decision, throttle) = match ask_policies(policies, limits, latest, &context, access) {
-                Ok(asked) => asked,
-                Err(refusal) => return refusal,
-            };
+            let (decision, course) = policies::ask(policies, limits, latest, &context, access);
             policy = Some(decision);
-            match throttle {
-                Some(throttle) => limits.check_throttled(now, &subject, access, throttle),
-                None => limits.check(now, &subject, access),
+            match course {
+                Course::OwnLimits => limits.check(now, &subject, access),
+                Course::Throttled(limit) => limits.check_throttled(now, &subject, access, limit),
+                Course::Ended { verdict, reason, retry } => {
+                    return Decision { policy, retry, ..Decision::plain(verdict, reason) };
+                }
             }
         };
         let clearance = match checked {
@@ -554,40 +554,4 @@ fn destination<const KEYS: usize, const LOG: usize, const TENANTS: usize>(
     let queue = queues.by_hash(hash)?;
     let class = request.priority.or(queues.get_sla(queue).map(|sla| sla.priority_level));
     Some(Destination { queue, class: class.unwrap_or_default(), entry })
-}
-
-/// Asks the policies. Gives what they decided, and the limit that they throttle the request by; or the refusal.
-#[inline(never)]
-fn ask_policies<const KEYS: usize, const LOG: usize>(
-    policies: &mut PolicyEngine,
-    limits: &RateLimiter<KEYS, LOG>,
-    now: Now,
-    context: &PolicyContext<'_>,
-    access: Access,
-) -> Result<(PolicyDecision, Option<LimitId>), Decision> {
-    let decision = match access {
-        Access::Charge => policies.evaluate_request(now, context),
-        Access::Peek => policies.peek(context),
-    };
-    let refuse = |verdict, reason, retry| {
-        Err(Decision { policy: Some(decision), retry, ..Decision::plain(verdict, reason) })
-    };
-    if !decision.allowed {
-        let reason =
-            if decision.reason == PolicyReason::Rule { Reason::PolicyDenied } else { Reason::PolicyDefault };
-        return refuse(Verdict::Deny, reason, Some(Wait::Never));
-    }
-    let Some(decider) = decision.decider else { return Ok((decision, None)) };
-    match policies.get_policy(decider).map(|rule| &rule.action) {
-        Some(Action::Redirect(_)) => refuse(Verdict::Redirect, Reason::Redirected, None),
-        Some(Action::Throttle(name)) => {
-            // The number of a limit is used again; its name tells whether it is still the one.
-            let known = policies.throttle_limit(decider).filter(|id| limits.is_named(*id, name));
-            match known.or_else(|| limits.find(name.as_str())) {
-                Some(limit) => Ok((decision, Some(limit))),
-                None => refuse(Verdict::Deny, Reason::ThrottleMissing, Some(Wait::Never)),
-            }
-        }
-        _ => Ok((decision, None)),
-    }
 }
