@@ -10,19 +10,37 @@
 /// An item's number plus one; 0 stands for none.
 pub(super) type Link = u32;
 
-/// The place of an item in one heap.
+/// The place of an item in one heap, with the ranks of its children, so that they need not be visited for them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Node {
     pub(super) parent: Link,
     pub(super) left: Link,
     pub(super) right: Link,
-    pub(super) rank: u32,
+    pub(super) left_rank: u8,
+    pub(super) right_rank: u8,
+    /// Whether it is in a list, and not in a heap.
+    pub(super) is_listed: bool,
 }
 
 impl Node {
-    pub(super) const NONE: Self = Self { parent: 0, left: 0, right: 0, rank: 0 };
     /// An item without children.
-    const SINGLE: Self = Self { rank: 1, ..Self::NONE };
+    pub(super) const NONE: Self =
+        Self { parent: 0, left: 0, right: 0, left_rank: 0, right_rank: 0, is_listed: false };
+
+    /// The length of the shortest way down to a missing child, which is to the right.
+    #[inline]
+    pub(super) const fn rank(&self) -> u8 {
+        self.right_rank + 1
+    }
+
+    /// Brings the children into order.
+    #[inline]
+    const fn settle(&mut self) {
+        if self.left_rank < self.right_rank {
+            core::mem::swap(&mut self.left, &mut self.right);
+            core::mem::swap(&mut self.left_rank, &mut self.right_rank);
+        }
+    }
 }
 
 /// Items in one order.
@@ -40,7 +58,7 @@ pub(super) trait Arena: Ordered {
 /// Adds an item that is in no heap of this kind.
 #[inline]
 pub(super) fn insert(arena: &mut impl Arena, root: &mut Link, item: Link) {
-    *arena.node_mut(item) = Node::SINGLE;
+    *arena.node_mut(item) = Node::NONE;
     *root = merge(arena, *root, item);
     arena.node_mut(*root).parent = 0;
 }
@@ -48,30 +66,34 @@ pub(super) fn insert(arena: &mut impl Arena, root: &mut Link, item: Link) {
 /// Takes an item out of the heap that it is in.
 #[inline]
 pub(super) fn remove(arena: &mut impl Arena, root: &mut Link, item: Link) {
-    let Node { parent, left, right, .. } = *arena.node(item);
+    let Node { mut parent, left, right, .. } = *arena.node(item);
     let rest = merge(arena, left, right);
+    let mut rank = 0;
     if rest != 0 {
-        arena.node_mut(rest).parent = parent;
+        let node = arena.node_mut(rest);
+        node.parent = parent;
+        rank = node.rank();
     }
     if parent == 0 {
         *root = rest;
         return;
     }
-    let above = arena.node_mut(parent);
-    if above.left == item {
-        above.left = rest;
-    } else {
-        above.right = rest;
-    }
-    let mut at = parent;
-    while at != 0 {
-        let rank = arena.node(at).rank;
-        settle(arena, at);
-        let node = arena.node(at);
-        if node.rank == rank {
+    let (mut below, mut child) = (item, rest);
+    while parent != 0 {
+        let node = arena.node_mut(parent);
+        let before = node.rank();
+        if node.left == below {
+            (node.left, node.left_rank) = (child, rank);
+        } else {
+            (node.right, node.right_rank) = (child, rank);
+        }
+        node.settle();
+        rank = node.rank();
+        if rank == before {
             break;
         }
-        at = node.parent;
+        (below, child) = (parent, parent);
+        parent = node.parent;
     }
 }
 
@@ -99,25 +121,18 @@ fn merge(arena: &mut impl Arena, mut upper: Link, mut lower: Link) -> Link {
             upper = right;
         }
     }
-    while upper != root {
-        settle(arena, upper);
-        upper = arena.node(upper).parent;
+    // And up again, with the rank of what became the right child.
+    let mut rank = arena.node(lower).rank();
+    loop {
+        let node = arena.node_mut(upper);
+        node.right_rank = rank;
+        node.settle();
+        if upper == root {
+            return root;
+        }
+        rank = node.rank();
+        upper = node.parent;
     }
-    settle(arena, root);
-    root
-}
-
-/// Brings the children of a node into order, and its rank up to date.
-#[inline]
-fn settle(arena: &mut impl Arena, item: Link) {
-    let Node { left, right, .. } = *arena.node(item);
-    let rank = |child: Link| if child == 0 { 0 } else { arena.node(child).rank };
-    let (left_rank, right_rank) = (rank(left), rank(right));
-    let node = arena.node_mut(item);
-    if left_rank < right_rank {
-        (node.left, node.right) = (right, left);
-    }
-    node.rank = left_rank.min(right_rank) + 1;
 }
 
 /// An item's place in the arena.
@@ -150,12 +165,16 @@ pub(super) mod tests {
             let node = arena.node(item);
             assert_eq!(node.parent, parent, "an item knows its parent");
             assert!(parent == 0 || arena.is_before(parent, item), "a parent comes before its children");
-            let rank = |child: Link| if child == 0 { 0 } else { arena.node(child).rank };
-            assert!(rank(node.left) >= rank(node.right), "the left child has the higher rank");
-            assert_eq!(node.rank, rank(node.right) + 1, "a rank is one more than the right child's");
+            let rank = |child: Link| if child == 0 { 0 } else { arena.node(child).rank() };
+            assert_eq!((node.left_rank, node.right_rank), (rank(node.left), rank(node.right)));
+            assert!(node.left_rank >= node.right_rank, "the left child has the higher rank");
+            assert!(!node.is_listed);
             stack.extend([(node.left, item), (node.right, item)]);
         }
-        assert!(root == 0 || arena.node(root).rank <= usize::ilog2(count + 1), "the right spine is short");
+        assert!(
+            root == 0 || u32::from(arena.node(root).rank()) <= usize::ilog2(count + 1),
+            "the right spine is short"
+        );
         count
     }
 

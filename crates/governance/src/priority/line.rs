@@ -15,9 +15,9 @@ pub(super) struct Line {
     aside: Link,
 }
 
-/// An item of the list has rank 0; its parent is the one before it, and its left child the one after it.
+/// The parent of an item of the list is the one before it, and its left child the one after it.
 const fn listed(before: Link, after: Link) -> Node {
-    Node { parent: before, left: after, right: 0, rank: 0 }
+    Node { parent: before, left: after, is_listed: true, ..Node::NONE }
 }
 
 impl Line {
@@ -54,8 +54,8 @@ impl Line {
     /// Takes an item out of the line that it is in.
     #[inline]
     pub(super) fn remove(&mut self, arena: &mut impl Arena, item: Link) {
-        let Node { parent: before, left: after, rank, .. } = *arena.node(item);
-        if rank != 0 {
+        let Node { parent: before, left: after, is_listed, .. } = *arena.node(item);
+        if !is_listed {
             return heap::remove(arena, &mut self.aside, item);
         }
         if before == 0 {
@@ -84,7 +84,11 @@ pub(super) mod tests {
         let (mut item, mut before, mut count): (Link, Link, _) = (line.first, 0, 0);
         while item != 0 {
             let node = arena.node(item);
-            assert_eq!((node.rank, node.parent), (0, before), "an item of the list knows the one before it");
+            assert_eq!(
+                (node.is_listed, node.parent),
+                (true, before),
+                "an item of the list knows the one before it"
+            );
             assert!(before == 0 || arena.is_before(before, item), "the list is in order");
             (before, item) = (item, node.left);
             count += 1;

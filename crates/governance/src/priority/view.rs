@@ -11,7 +11,7 @@ use crate::scope::KeyHash;
 use crate::time::{Instant, Nanos};
 
 /// Sums of shares are kept in fractions of a microsecond, so that they come out as one division.
-const FRACTION_BITS: u32 = 40;
+const FRACTION_BITS: u32 = 20;
 
 impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
     /// How a queue stands.
@@ -93,12 +93,11 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
     #[must_use]
     pub fn estimate_queue_time(
         &self,
-        now: Instant,
+        _now: Instant,
         queue: QueueId,
         class: RequestPriority,
         tenant: KeyHash,
     ) -> Nanos {
-        let _ = now;
         let Some(Queue { classes, waiting, concurrency, backlogged, .. }) = self.queue(queue) else {
             return Nanos::ZERO;
         };
@@ -149,9 +148,8 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
         }
         let received = u128::from(queue.classes[class.index()].competed_us) << FRACTION_BITS;
         let permille = |part: u128| {
-            let share =
-                (part >> FRACTION_BITS / 2).saturating_mul(1000).checked_div(served << FRACTION_BITS / 2);
-            u32::try_from(share.unwrap_or(0)).unwrap_or(u32::MAX)
+            let share = (part * 1000).checked_div(served).unwrap_or(0) >> FRACTION_BITS;
+            u32::try_from(share).unwrap_or(u32::MAX)
         };
         FairShare { promised_permille: permille(promised), received_permille: permille(received) }
     }
