@@ -1,4 +1,36 @@
 //! Priorities: which of the requests that wait for a service is next.
+//!
+//! [`PriorityScheduler`] gives each service with an [`SLA`] a queue of five classes. A request waits by
+//! [`PriorityScheduler::enqueue_request`], has its turn by [`PriorityScheduler::dequeue_next`], and is in service until
+//! [`PriorityScheduler::complete_request`]. What comes is in `arrive`, what is served in `serve`, what operators do in
+//! `operate` and `configure`, what they see in `view`; the state of a queue and of its classes in `queue`.
+//!
+//! **Turns.** Classes share the service by their weights, tenants of a class share what the class receives by theirs,
+//! and of a tenant's requests the one with the earliest deadline is first, of equal ones the one that came first. Both
+//! levels are start-time fair queueing (Goyal, Vin, Cheng, "Start-time fair queueing"): what begins to wait takes the
+//! start tag `max(its finish tag, virtual time)`; the lowest start tag has its turn, and of equal ones what was served
+//! longest ago, of classes that were never served the most urgent; the virtual time is then its start tag, and its tag
+//! goes up by the cost times the stride, which is 2^28 by the weight, rounded to nearest. Tags have 128 bits, so that
+//! they never wrap: one of 64 bits could wrap past a flow that was idle for long, which would then wait for ever. Where
+//! a queue, or a class, has nothing more that waits or is in service, all debts in it end.
+//!
+//! **Costs** are microseconds of service: what a request declares, else an estimate for its class that follows what
+//! service really takes. What it took instead is charged or refunded when it is completed; a refund to what still waits
+//! does not reach below the virtual time.
+//!
+//! **Deadlines.** A request that cannot be answered in time any more is refused, or dropped at its turn, on a tick, and
+//! before others when room is needed. A full queue, or pool, sheds until one fits: what is too late of the lowest class,
+//! else the latest deadline of the lowest class, the newcomer among them. Nothing is dropped without a word: each one is
+//! counted under its [`RejectReason`] and told to the caller. At any time the arrivals of a queue are those that were
+//! served, that wait, and that were rejected.
+//!
+//! **The bound.** While the head of a class waits, each other class receives at most what the largest charge of the
+//! first comes to at the ratio of their strides, rounded up, and one largest charge of its own; a charge is that of a
+//! dispatch with the upward corrections until the next. See [`PriorityScheduler::enforce_fairness`].
+//!
+//! **Costs of an operation.** Each takes O(log n) at worst, and O(log n) more for each request that it drops: what comes
+//! in order lies in lists, the rest in leftist heaps beside them. A tick, [`PriorityScheduler::next_due`] and the views
+//! look at all queues or all requests.
 
 mod arrive;
 mod class;

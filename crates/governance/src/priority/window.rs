@@ -106,9 +106,11 @@ impl SlaWindow {
         let latency = crossed(&mut self.latency_breached, slow * 100 > 5 * count, slow * 100 <= 4 * count);
         let error_rate = crossed(&mut self.errors_breached, failed > allowed, failed * 10 <= allowed * 9);
         let of = |kind, crossing: Option<Crossing>, part: u64, threshold_ppm| {
-            let measured = u128::from(part) * 1_000_000 / u128::from(count);
-            let measured_ppm = u32::try_from(measured).unwrap_or(u32::MAX);
-            crossing.map(|crossing| Crossed { kind, crossing, measured_ppm, threshold_ppm })
+            crossing.map(|crossing| {
+                let measured = u128::from(part) * 1_000_000 / u128::from(count);
+                let measured_ppm = u32::try_from(measured).unwrap_or(u32::MAX);
+                Crossed { kind, crossing, measured_ppm, threshold_ppm }
+            })
         };
         [
             of(SlaKind::Latency, latency, slow, SLOW_MAX_PPM),
