@@ -88,10 +88,15 @@ pub const HISTOGRAMS_MAX: usize = 64;
 pub const SLA_NOTICES_MAX: usize = 128;
 
 /// A queue that is configured. Once it is gone, its handle finds nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct QueueId {
     number: u16,
     generation: u32,
+}
+
+impl QueueId {
+    /// All-zero: no queue's handle.
+    pub const NONE: Self = Self { number: 0, generation: 0 };
 }
 
 /// Queues for services, with up to four requests that wait or are in service for each of `TENANTS`. All-zero when empty.

@@ -64,6 +64,11 @@ pub struct QueueTicket {
     pub(super) generation: u32,
 }
 
+impl QueueTicket {
+    /// All-zero: no request's name.
+    pub const NONE: Self = Self { slot: 0, generation: 0 };
+}
+
 impl fmt::Display for QueueTicket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.slot, self.generation)

@@ -2,8 +2,8 @@
 
 use super::support::{MS, Quiet, nothing, of_tenant, reasons, request, scheduler, sla, with};
 use crate::priority::{
-    DEFAULT_WEIGHTS, EXEMPT_SLOTS, EnqueueError, Lane, Placement, PriorityError, QUEUES_MAX,
-    QueueTicketError, QueuedRequest, RejectReason, Rejection, SLA, ServiceReport,
+    DEFAULT_WEIGHTS, EXEMPT_SLOTS, EnqueueError, Lane, Placement, PriorityError, QUEUES_MAX, QueueId,
+    QueueTicket, QueueTicketError, QueuedRequest, RejectReason, Rejection, SLA, ServiceReport,
 };
 use crate::rate_limiter::Access;
 use crate::request::RequestPriority::{Batch, Critical, High, Low, Normal};
@@ -386,5 +386,7 @@ fn a_bad_argument_changes_nothing() {
     assert_eq!(scheduler.requeue_request(now, unknown, Low), Err(QueueTicketError::Unknown));
     assert_eq!(scheduler.preempt_request(now, unknown).unwrap_err(), QueueTicketError::Unknown);
     assert_eq!(scheduler.totals().arrivals, 0);
-    assert_eq!(scheduler.drain(now, crate::priority::QueueId { number: 9, generation: 0 }, &mut nothing), 0);
+    assert_eq!(scheduler.drain(now, QueueId::NONE, &mut nothing), 0);
+    assert_eq!(scheduler.get_sla(QueueId { number: 0, generation: 2 }), None);
+    assert_eq!(scheduler.cancel(now, QueueTicket::NONE), Err(QueueTicketError::Unknown));
 }
