@@ -29,6 +29,7 @@ mod difference;
 mod draft;
 mod error;
 mod explain;
+mod points;
 mod rule;
 mod set;
 mod table;

@@ -11,8 +11,9 @@ mod network;
 mod parse;
 mod write;
 
+pub(super) use matching::is_path_prefix;
 pub use network::Network;
-pub(super) use network::{V4_FIRST, V4_LAST, number_of};
+pub(super) use network::{V4_FIRST, V4_LAST, address_of, number_of};
 
 use super::error::ConditionError;
 use crate::request::RequestPriority;

@@ -5,6 +5,8 @@ mod audit;
 mod capacity;
 mod changes;
 mod conditions;
+mod diff;
+mod lint;
 mod naive;
 mod property;
 mod support;

@@ -2,6 +2,7 @@
 
 use super::condition::HEADER_NAMES_MAX;
 use super::context::{HOURS_PER_WEEK, PolicyContext};
+use super::points::{Axis, Point};
 use crate::field::Quoted;
 use crate::request::{Header, RequestPriority};
 use crate::scope::{Name, NameRef};
@@ -13,7 +14,7 @@ use core::net::IpAddr;
 /// How many roles a witness can have.
 pub const WITNESS_ROLES_MAX: usize = 32;
 /// How many bytes its path and the values of its headers can have together.
-pub(super) const WITNESS_TEXT_BYTES: usize = 2048;
+const WITNESS_TEXT_BYTES: usize = 2048;
 /// The Monday on which the week of witnesses begins, 2026-01-05T00:00:00Z.
 const MONDAY: u64 = 1_767_571_200;
 
@@ -21,17 +22,17 @@ const MONDAY: u64 = 1_767_571_200;
 #[derive(Clone, Copy)]
 pub struct Witness {
     pub(super) service: Name,
-    pub(super) tenant: Name,
-    pub(super) method: Name,
+    tenant: Name,
+    method: Name,
     roles: [Name; WITNESS_ROLES_MAX],
     roles_length: usize,
-    pub(super) ip: Option<IpAddr>,
+    ip: Option<IpAddr>,
     path: Piece,
     headers: [(Name, Piece); HEADER_NAMES_MAX],
     headers_length: usize,
-    pub(super) priority: RequestPriority,
+    priority: RequestPriority,
     /// From Monday midnight.
-    pub(super) hour_of_week: u8,
+    hour_of_week: u8,
     text: [u8; WITNESS_TEXT_BYTES],
     text_length: usize,
 }
@@ -98,8 +99,25 @@ impl Witness {
         WallTime((MONDAY + hours * 3_600) * crate::time::NANOS_PER_SECOND)
     }
 
+    /// Makes it what was chosen on an axis. False if there is no room.
+    pub(super) fn put(&mut self, axis: &Axis<'_>, point: &Point<'_>) -> bool {
+        match (axis, *point) {
+            (Axis::Service, Point::Text(name)) => self.service = Text::excerpt(name),
+            (Axis::Tenant, Point::Text(name)) => self.tenant = Text::excerpt(name),
+            (Axis::Method, Point::Text(name)) => self.method = Text::excerpt(name),
+            (Axis::Role(_), Point::Text(name)) => return self.add_role(name),
+            (Axis::Path, Point::Text(path)) => return self.set_path(path),
+            (Axis::Header(name), Point::Value(value, rest)) => return self.add_header(name, value, rest),
+            (_, Point::Address(address)) => self.ip = Some(address),
+            (_, Point::Class(class)) => self.priority = class,
+            (_, Point::Hour(hour)) => self.hour_of_week = hour,
+            _ => {}
+        }
+        true
+    }
+
     /// Gives it a role. False if it has as many as it can.
-    pub(super) fn add_role(&mut self, role: &str) -> bool {
+    fn add_role(&mut self, role: &str) -> bool {
         let name = Text::excerpt(role);
         if self.roles[..self.roles_length].contains(&name) {
             return true;
@@ -110,15 +128,15 @@ impl Witness {
         true
     }
 
-    /// Gives it a path, in two pieces. False if there is no room.
-    pub(super) fn set_path(&mut self, path: &str, rest: &str) -> bool {
-        let Some(piece) = self.add_text(path, rest) else { return false };
+    /// Gives it a path. False if there is no room.
+    fn set_path(&mut self, path: &str) -> bool {
+        let Some(piece) = self.add_text(path, "") else { return false };
         self.path = piece;
         true
     }
 
     /// Gives it a header with a value in two pieces. False if there is no room.
-    pub(super) fn add_header(&mut self, name: &str, value: &str, rest: &str) -> bool {
+    fn add_header(&mut self, name: &str, value: &str, rest: &str) -> bool {
         let Some(piece) = self.add_text(value, rest) else { return false };
         let Some(place) = self.headers.get_mut(self.headers_length) else { return false };
         *place = (Text::excerpt(name), piece);
