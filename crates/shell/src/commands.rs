@@ -8,6 +8,7 @@ mod config;
 mod cost;
 mod limits;
 mod machine;
+mod priority;
 mod quota;
 mod replay;
 mod request;
@@ -102,12 +103,28 @@ pub(crate) fn run(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Out
         Action::CostCorrect => cost::correct(context, invocation),
         Action::CostClose => cost::close(context, invocation),
         Action::CostRemove => cost::remove(context, invocation),
+        Action::PriorityQueues => priority::queues(context, invocation),
+        Action::PrioritySla => priority::agreements(context, invocation),
+        Action::PriorityStats => priority::stats(context, invocation),
+        Action::PriorityFairness => priority::fairness(context, invocation),
+        Action::PriorityDefine => priority::define(context, invocation),
+        Action::PrioritySet => priority::set(context, invocation),
+        Action::PriorityRemove => priority::remove(context, invocation),
+        Action::PriorityWeights => priority::weights(context, invocation),
+        Action::PriorityEnqueue => priority::enqueue(context, invocation),
+        Action::PriorityDequeue => priority::dequeue(context, invocation),
+        Action::PriorityPreempt => priority::preempt(context, invocation),
+        Action::PriorityRequeue => priority::requeue(context, invocation),
+        Action::PriorityDrain => priority::drain(context, invocation),
+        Action::PrioritySimulate => priority::simulate(context, invocation),
         Action::ConfigCheck => config::check(context, invocation),
         Action::ConfigLoad => config::load(context, invocation),
         Action::ConfigShow => config::show(context),
-        Action::Help | Action::RatelimitHelp | Action::QuotaHelp | Action::CostHelp => {
-            machine::help(context, invocation)
-        }
+        Action::Help
+        | Action::RatelimitHelp
+        | Action::QuotaHelp
+        | Action::CostHelp
+        | Action::PriorityHelp => machine::help(context, invocation),
         Action::Version => machine::version(context),
         Action::Uptime => machine::uptime(context),
         Action::Date => machine::date(context),

@@ -51,6 +51,8 @@ pub trait Names {
     fn quota_names(&self, each: &mut dyn FnMut(&str));
     /// Calls `each` with the name of each tenant.
     fn tenant_names(&self, each: &mut dyn FnMut(&str));
+    /// Calls `each` with the name of each service that has a queue.
+    fn service_names(&self, each: &mut dyn FnMut(&str));
     /// Calls `each` with the name of each file.
     fn file_names(&self, each: &mut dyn FnMut(&str));
 }
@@ -68,7 +70,7 @@ impl Completer for NoCompleter {
 /// Completes command lines.
 #[derive(Clone, Copy)]
 pub struct CommandCompleter<'a> {
-    /// The names of limits and files.
+    /// The names of limits, quotas, tenants, services and files.
     pub names: &'a dyn Names,
 }
 
@@ -153,6 +155,7 @@ impl CommandCompleter<'_> {
             ValueKind::FileName => self.names.file_names(&mut offer_blank),
             ValueKind::QuotaName => self.names.quota_names(&mut offer_blank),
             ValueKind::TenantName => self.names.tenant_names(&mut offer_blank),
+            ValueKind::ServiceName => self.names.service_names(&mut offer_blank),
             ValueKind::OneOf(values) => values.iter().for_each(|value| offer_blank(value)),
             ValueKind::CommandName => COMMANDS.iter().for_each(|command| offer_blank(command.name)),
             ValueKind::SubcommandName => {

@@ -15,6 +15,8 @@ pub mod engine;
 pub mod files;
 pub mod help;
 pub mod history;
+pub mod overload;
+mod random;
 pub mod render;
 pub mod replay;
 pub mod session;

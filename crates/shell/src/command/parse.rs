@@ -289,7 +289,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(actions.len(), 72);
+        assert_eq!(actions.len(), 87);
     }
 
     #[test]

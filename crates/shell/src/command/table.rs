@@ -1,6 +1,7 @@
 //! The table of commands. Names of arguments are the names of fields in `weir.toml`.
 
 mod cost;
+mod priority;
 mod quota;
 
 use super::{Action, ArgumentForm, ArgumentSpec, CommandSpec, Form, Group, Need, SubcommandSpec, ValueKind};
@@ -153,6 +154,16 @@ pub const COMMANDS: &[CommandSpec] = &[
                   start or config load; the books stay.",
         form: Form::Subcommands(cost::COST),
         examples: &["cost status", "cost bill acme"],
+    },
+    CommandSpec {
+        name: "priority",
+        group: Group::Traffic,
+        summary: "show and change which waiting request is next",
+        details: "A service that has an agreement has a queue. Its classes share the service by their weights, and the \
+                  tenants of a class too; requests of one tenant go by their deadlines. Changes last until the next \
+                  start or config load.",
+        form: Form::Subcommands(priority::PRIORITY),
+        examples: &["priority queues", "priority stats billing"],
     },
     CommandSpec {
         name: "config",
@@ -467,10 +478,14 @@ const CONFIG: &[SubcommandSpec] = &[
     },
 ];
 
-/// What a request can be said to be. `request` takes two arguments more than `ratelimit try`, which reserves nothing.
+/// What a request can be said to be. `request` takes two arguments more than `ratelimit try`, which reserves nothing,
+/// and `priority enqueue` one more than `request`.
 const REQUEST_ARGUMENTS: &[ArgumentSpec] = RESERVABLE_REQUEST_ARGUMENTS.split_at(2).1;
 
-const RESERVABLE_REQUEST_ARGUMENTS: &[ArgumentSpec] = &[
+const RESERVABLE_REQUEST_ARGUMENTS: &[ArgumentSpec] = QUEUED_REQUEST_ARGUMENTS.split_at(1).1;
+
+const QUEUED_REQUEST_ARGUMENTS: &[ArgumentSpec] = &[
+    EXEMPT,
     key("reserve", ValueKind::Integer, "tokens to reserve, until complete tells how many were used"),
     key("expires", ValueKind::Duration, "for how long they are reserved (default 5m)"),
     key("service", ValueKind::Text, "the service that is called"),
@@ -519,6 +534,13 @@ const FROM: ArgumentSpec = key(
     ValueKind::OneOf(&["live", "replay"]),
     "whose books: the live ones, or the last replay's (default live, unless nothing was charged to those)",
 );
+const EXEMPT: ArgumentSpec = ArgumentSpec {
+    form: ArgumentForm::Flag,
+    name: "exempt",
+    value: ValueKind::Text,
+    summary: "it waits beside all classes, and is the next: nothing but the queue is asked",
+    need: Need::Optional,
+};
 const VOID: ArgumentSpec = ArgumentSpec {
     form: ArgumentForm::Flag,
     name: "void",
@@ -567,9 +589,21 @@ const fn required(argument: ArgumentSpec) -> ArgumentSpec {
 
 #[cfg(test)]
 mod tests {
-    use super::{COMMANDS, SCOPE_KINDS, ValueKind};
+    use super::{COMMANDS, RequestPriority, SCOPE_KINDS, ValueKind};
     use governance::request::Unit;
     use governance::scope::Kind;
+
+    #[test]
+    fn agreements_and_weights_have_the_fields_of_the_engine() {
+        let priority = COMMANDS.iter().find(|command| command.name == "priority").unwrap();
+        let names = |subcommand: &str| -> Vec<&str> {
+            let arguments = priority.subcommand(subcommand).unwrap().arguments.iter();
+            arguments.map(|argument| argument.name).filter(|name| *name != "json").collect()
+        };
+        assert_eq!(names("define"), governance::priority::SLA_FIELDS);
+        assert_eq!(names("set"), governance::priority::SLA_FIELDS);
+        assert_eq!(names("weights"), RequestPriority::WORDS);
+    }
 
     #[test]
     fn the_words_are_those_of_the_engine() {

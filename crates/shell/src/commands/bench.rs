@@ -4,6 +4,7 @@ use super::replay::each_second;
 use super::{Context, Failed, Outcome, wide};
 use crate::command::Invocation;
 use crate::engine::{Governor, KEYS};
+use crate::random::SplitMix;
 use crate::render::{Cell, Column, Grouped, Table};
 use crate::term::Style;
 use core::fmt;
@@ -159,7 +160,7 @@ fn measure(context: &mut Context<'_>, case: Case) -> Result<Measured, Failed> {
     let (mut decisions, mut allowed) = (0, 0);
     loop {
         for _ in 0..BATCH {
-            let key = random.below(case.keys);
+            let key = random.index(case.keys);
             let now = context.system.now();
             allowed += u64::from(admit(&mut context.engine.replay, now, case, key));
         }
@@ -246,18 +247,5 @@ impl KeyText {
 
     fn as_str(&self) -> &str {
         core::str::from_utf8(&self.0).unwrap_or_default()
-    }
-}
-
-/// SplitMix64 (Steele, Lea, Flood): enough to spread picks over the table.
-struct SplitMix(u64);
-
-impl SplitMix {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        usize::try_from((u128::from(mixed) * (bound as u128)) >> 64).unwrap_or(0)
     }
 }

@@ -1,5 +1,6 @@
 //! `complete` and `tickets`: the outcome of requests that were given a ticket.
 
+use super::priority::FreedSlots;
 use super::request::{NoticeMarks, Price};
 use super::{Context, Failed, Outcome, wide};
 use crate::command::Invocation;
@@ -19,15 +20,18 @@ pub(super) fn complete(context: &mut Context<'_>, invocation: &Invocation<'_>) -
     let outcome = read(context, invocation)?;
     let now = context.system.now();
     let marks = NoticeMarks::of(&context.engine.live);
+    let slots = FreedSlots::of(&context.engine.live, now.instant);
     let completion = match context.engine.live.complete(now, ticket, &outcome) {
         Ok(completion) => completion,
         Err(CompleteError::Ticket(error)) => return Err(refuse(context, ticket, error)),
         Err(error) => return Err(context.fail(format_args!("{error}"))),
     };
     if invocation.flag("json") {
-        return Ok(write_json(context, ticket, &outcome, &completion)?);
+        write_json(context, ticket, &outcome, &completion)?;
+        return slots.fill(context, true);
     }
     write_text(context, ticket, &outcome, &completion)?;
+    slots.fill(context, false)?;
     marks.tell(context)
 }
 

@@ -15,6 +15,7 @@ pub(super) fn help(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Ou
         Action::RatelimitHelp => (Some("ratelimit"), None),
         Action::QuotaHelp => (Some("quota"), None),
         Action::CostHelp => (Some("cost"), None),
+        Action::PriorityHelp => (Some("priority"), None),
         _ => (invocation.positional(0), invocation.positional(1)),
     };
     let topic = Topic::find(command, subcommand).map_err(|error| context.fail(format_args!("{error}")))?;

@@ -4,6 +4,7 @@ mod read;
 
 pub(super) use read::{Room, read, settlement};
 
+use super::priority::LetGo;
 use super::{Context, Outcome};
 use crate::command::Invocation;
 use crate::engine::{Engine, Governor, TENANTS};
@@ -17,6 +18,7 @@ use governance::export::ObjectWriter;
 use governance::governor::RESERVED_FOR_MAX;
 use governance::money::{Currency, NanoUnits};
 use governance::policy::Action;
+use governance::priority::{Crossing, Percent, SlaKind};
 use governance::quota::{QuotaManager, QuotaName, QuotaStanding};
 use governance::request::{Request, RequestPriority, Settlement};
 use governance::scope::{Kind, NameRef, ScopeError};
@@ -30,10 +32,16 @@ pub(super) fn request(context: &mut Context<'_>, invocation: &Invocation<'_>) ->
     request.settlement = settlement(context, invocation)?;
     let now = context.system.now();
     let marks = NoticeMarks::of(&context.engine.live);
+    let let_go = LetGo::by(&context.engine.live, now.instant, &request);
     let decision = context.engine.live.admit(now, &request);
     answer(context, invocation, &decision)?;
-    // A refusal says by itself that nothing is left.
-    if invocation.flag("json") || !decision.is_allowed() { Ok(()) } else { marks.tell(context) }
+    if !decision.is_allowed() {
+        // It says by itself what was refused.
+        return Ok(());
+    }
+    let is_json = invocation.flag("json");
+    let_go.tell(context, is_json)?;
+    if is_json { Ok(()) } else { marks.tell(context) }
 }
 
 /// How many notices there had been of each kind, so that those that come can be told.
@@ -42,6 +50,7 @@ pub(super) struct NoticeMarks {
     quotas: u64,
     budgets: u64,
     costs: u64,
+    agreements: u64,
 }
 
 impl NoticeMarks {
@@ -51,6 +60,7 @@ impl NoticeMarks {
             quotas: governor.quotas.notices().next(),
             budgets: governor.budgets.notices().next(),
             costs: governor.costs.notices().next(),
+            agreements: governor.queues.sla_notices().next(),
         }
     }
 
@@ -91,6 +101,23 @@ impl NoticeMarks {
                 Printable(notice.tenant.as_str())
             )?;
         }
+        for notice in governor.queues.sla_notices().since(self.agreements) {
+            let does = match notice.crossing {
+                Crossing::Breach => "breaks",
+                Crossing::Recovery => "keeps",
+            };
+            let what = match notice.kind {
+                SlaKind::Latency => "are slower than its p95",
+                SlaKind::Errors => "fail",
+            };
+            writeln!(
+                system,
+                "{word}   service {} {does} its agreement: {} of its requests {what}, {} may",
+                Printable(notice.service.as_str()),
+                Percent(notice.measured_ppm),
+                Percent(notice.threshold_ppm)
+            )?;
+        }
         Ok(())
     }
 }
@@ -124,6 +151,9 @@ fn answer_text(context: &mut Context<'_>, decision: &Decision) -> Outcome {
         Verdict::Delay(turn) => {
             write!(system, "{}   go on in {}", term.paint(Style::Warn, "delay"), Humanized(turn))?;
         }
+        Verdict::Queue(Nanos::ZERO) => {
+            write!(system, "{}   its turn is next", term.paint(Style::Warn, "queue"))?;
+        }
         Verdict::Queue(wait) => {
             write!(system, "{}   its turn in about {}", term.paint(Style::Warn, "queue"), Humanized(wait))?;
         }
@@ -135,10 +165,17 @@ fn answer_text(context: &mut Context<'_>, decision: &Decision) -> Outcome {
     write_policy(*system, engine, *term, decision)?;
     let speaks_elsewhere = matches!(
         decision.reason,
-        Reason::PolicyDenied | Reason::PolicyDefault | Reason::Redirected | Reason::ThrottleMissing
+        Reason::PolicyDenied
+            | Reason::PolicyDefault
+            | Reason::Redirected
+            | Reason::ThrottleMissing
+            | Reason::Queued
     );
     if costs_nothing_else && !speaks_elsewhere {
         let why = match decision.reason {
+            Reason::Exempt if matches!(decision.verdict, Verdict::Queue(_)) => {
+                "exempt: it waits beside all classes"
+            }
             Reason::Exempt => "exempt: its group is never limited",
             Reason::PriceOutOfRange => "price-out-of-range: its price cannot be computed",
             Reason::TicketsFull => "tickets-full: as many outcomes as there can be are awaited",
@@ -227,7 +264,7 @@ fn write_limit(
     if standing.shared == Sharing::Overflow {
         write!(system, "   overflow bucket")?;
     }
-    if !matches!(decision.reason, Reason::WithinLimits | Reason::OverLimit) {
+    if !matches!(decision.reason, Reason::WithinLimits | Reason::OverLimit | Reason::Queued) {
         write!(system, "   {}", decision.reason)?;
     }
     match standing.capacity {

@@ -24,6 +24,10 @@ impl Names for Known {
         ["acme", "globex"].into_iter().for_each(each);
     }
 
+    fn service_names(&self, each: &mut dyn FnMut(&str)) {
+        ["billing", "search"].into_iter().for_each(each);
+    }
+
     fn file_names(&self, each: &mut dyn FnMut(&str)) {
         ["weir.toml", "demo.log", "évènement.log", "\x1b[2J"].into_iter().for_each(each);
     }
@@ -140,9 +144,10 @@ fn a_name_with_control_characters_is_not_offered() {
 }
 
 #[test]
-fn quotas_and_tenants_are_offered_by_name() {
+fn quotas_tenants_and_services_are_offered_by_name() {
     assert_eq!(typed("quota set t\t").0, "quota set tenant:acme/monthly ");
     assert_eq!(typed("cost bill g\t").0, "cost bill globex ");
+    assert_eq!(typed("priority set b\t").0, "priority set billing ");
 }
 
 #[test]
@@ -154,6 +159,7 @@ fn a_long_list_is_cut_short() {
         }
         fn quota_names(&self, _: &mut dyn FnMut(&str)) {}
         fn tenant_names(&self, _: &mut dyn FnMut(&str)) {}
+        fn service_names(&self, _: &mut dyn FnMut(&str)) {}
         fn file_names(&self, _: &mut dyn FnMut(&str)) {}
     }
     let mut editor = Editor::new();

@@ -112,9 +112,9 @@ fn first_column(first: usize, width: usize, cursor: usize) -> usize {
 fn excerpt(line: &str, first: usize, room: usize) -> Vec<Cell> {
     let mut all: Vec<Cell> = Vec::new();
     for letter in letters(line) {
-        let wide = columns(&letter) == 2;
+        let rest = columns(&letter).saturating_sub(1);
         all.push(Cell::Text(letter));
-        all.extend(wide.then_some(Cell::RightHalf));
+        all.extend(std::iter::repeat_n(Cell::RightHalf, rest));
     }
     let end = all.len().min(first.saturating_add(room));
     let mut shown = all[first..end].to_vec();
@@ -124,12 +124,19 @@ fn excerpt(line: &str, first: usize, room: usize) -> Vec<Cell> {
     if end < all.len() {
         *shown.last_mut().expect("a line that is cut off shows something") = Cell::Text(">".into());
     }
-    let is_wide = |cell: &Cell| matches!(cell, Cell::Text(text) if columns(text) == 2);
-    for at in 0..shown.len() {
-        let lost_right = is_wide(&shown[at]) && shown.get(at + 1) != Some(&Cell::RightHalf);
-        let lost_left = shown[at] == Cell::RightHalf && !(at > 0 && is_wide(&shown[at - 1]));
-        if lost_left || lost_right {
+    // Of a wide letter all is shown, or blanks.
+    let mut at = 0;
+    while at < shown.len() {
+        let after = match &shown[at] {
+            Cell::Text(text) => at + columns(text).max(1),
+            Cell::RightHalf => at,
+        };
+        let rest = shown.get(at + 1..after);
+        if rest.is_some_and(|rest| rest.iter().all(|cell| *cell == Cell::RightHalf)) {
+            at = after;
+        } else {
             shown[at] = blank();
+            at += 1;
         }
     }
     shown

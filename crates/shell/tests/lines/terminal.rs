@@ -123,17 +123,19 @@ impl Terminal {
         if row.len() < column + width(c) {
             row.resize(column + width(c), blank.clone());
         }
-        // Writing over half of a wide character destroys the other half.
+        // Writing over a part of a wide character destroys the rest of it.
         if row[column] == Cell::RightHalf {
-            row[column - 1] = blank.clone();
+            let start = row[..column].iter().rposition(|cell| *cell != Cell::RightHalf).unwrap_or(0);
+            row[start..column].fill(blank.clone());
         }
-        if row.get(column + width(c)) == Some(&Cell::RightHalf) {
-            row[column + width(c)] = blank;
-        }
+        let end = column + width(c);
+        row[end..]
+            .iter_mut()
+            .take_while(|cell| **cell == Cell::RightHalf)
+            .for_each(|cell| *cell = blank.clone());
         row[column] = Cell::Text(c.to_string());
-        if width(c) == 2 {
-            row[column + 1] = Cell::RightHalf;
-        }
+        // There are characters of three columns, such as U+17D8.
+        row[column + 1..end].fill(Cell::RightHalf);
         self.column += width(c);
     }
 }

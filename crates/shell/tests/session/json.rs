@@ -50,6 +50,10 @@ scope = "tenant:acme"
 amount = "0.03 USD"
 window = "daily"
 action = "alert"
+
+[[sla]]
+service = "queued"
+p95 = "200ms"
 "#;
 
 const LOG: &str = "192.0.2.1 - eve [17/May/2015:10:05:00 +0000] \"GET / HTTP/1.1\" 200 10\n\
@@ -79,7 +83,7 @@ const LINES: &[&str] = &[
     "ratelimit show \"a \\\"quoted\\\" name \\\\ of a limit\"",
     "request tenant=acme service=llm reserve=40",
     "tickets",
-    "complete 0-1 tokens=7 ms=12",
+    "complete TICKET tokens=7 ms=12",
     "request tenant=acme service=llm",
     "request tenant=acme service=llm",
     "quota status",
@@ -97,6 +101,15 @@ const LINES: &[&str] = &[
     "cost alerts",
     "cost budgets",
     "cost ledger",
+    "priority weights",
+    "priority enqueue service=queued",
+    "priority queues",
+    "priority sla",
+    "priority stats",
+    "priority fairness",
+    "priority dequeue queued",
+    "priority dequeue queued",
+    "priority simulate seconds=1",
     "replay a.log",
     "bench ratelimit",
     "bench quota",
@@ -111,14 +124,18 @@ fn every_command_that_takes_json_prints_nothing_but_objects() {
     let mut desk = Desk::new(CONFIG, &[("a.log", LOG.as_bytes())]);
     // Each look at the clock takes a while, so that what draws progress would draw it.
     desk.system.tick = "1ms".parse().unwrap();
-    for (term, ticket) in [(Term::Dumb, "0-1"), (Term::Ansi, "1-1")] {
+    let mut ticket = String::new();
+    for term in [Term::Dumb, Term::Ansi] {
         desk.session.set_term(term);
         for line in LINES {
-            let line = &line.replace("0-1", ticket);
+            let line = &line.replace("TICKET", &ticket);
             let output = desk.run(&format!("{line} --json"));
             assert!(!output.contains('\x1b'), "{line}: {output:?}");
             let objects = objects(&output);
             assert!(!objects.is_empty() || *line == "history", "{line} printed nothing");
+            if line.contains("reserve=") {
+                objects[0]["ticket"].as_str().unwrap().clone_into(&mut ticket);
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 mod bans;
 mod desk;
 mod json;
+mod priority;
 mod refusals;
 mod replays;
 mod start;
