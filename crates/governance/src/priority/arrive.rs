@@ -212,9 +212,11 @@ impl Desk<'_> {
     /// Room for a request: none has to go, or which, or why there is none.
     fn find_room(&self, now: Instant, asked: &Asked) -> Result<Option<Victim>, RejectReason> {
         let class = &self.queue.classes[asked.class];
-        let takes = if asked.cost_us == 0 { class.estimate_us() } else { asked.cost_us };
+        let takes = if asked.cost_us == 0 { class.judged_us() } else { asked.cost_us };
         let is_feasible = asked.deadline.0.checked_sub(nanos(takes).0).is_some_and(|latest| now.0 <= latest);
-        if !is_feasible {
+        // Where nothing is going on, one is tried whatever the estimate is: else it could never be mended.
+        let is_trial = asked.cost_us == 0 && self.queue.waiting == 0 && self.queue.in_service == 0;
+        if !is_feasible && !is_trial {
             return Err(RejectReason::Infeasible);
         }
         if self.shared.free.has_room(self.slots) && self.queue.waiting < self.queue.sla.queue_depth {

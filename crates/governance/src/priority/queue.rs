@@ -46,6 +46,8 @@ pub(super) struct Class {
     pub(super) in_service: u32,
     /// Eight times how long a request is expected to take, in microseconds; 0 as long as none was completed.
     estimate_eighths: u64,
+    /// The most that the estimate counts for when it is judged whether a request can be answered in time.
+    judged_most_us: u32,
     pub(super) fairness: Fairness,
     /// The weights of the flows in which something waits.
     pub(super) flow_weight: u64,
@@ -95,6 +97,7 @@ impl Class {
         depth: 0,
         in_service: 0,
         estimate_eighths: 0,
+        judged_most_us: 0,
         fairness: Fairness { charged: 0, mark: 0, run: 0, largest: 0, worst: 0 },
         flow_weight: 0,
         declared_us: 0,
@@ -122,6 +125,14 @@ impl Class {
         u32::try_from(estimate.max(1)).unwrap_or(u32::MAX)
     }
 
+    /// How long a request that says nothing is taken to need when it is judged whether it can be answered in time: the
+    /// estimate, but at most half of what the agreement gives. A service that has become slower than its agreement
+    /// breaks it, which is told; it is not refused its requests until it may be fast again, which nobody would learn.
+    #[inline]
+    pub(super) fn judged_us(&self) -> u32 {
+        self.estimate_us().min(self.judged_most_us)
+    }
+
     /// Follows how long a request has really taken: an eighth of the way.
     pub(super) fn learn(&mut self, actual_us: u32) {
         if self.estimate_eighths == 0 {
@@ -146,11 +157,7 @@ impl Class {
     /// never one.
     #[inline]
     pub(super) fn latest(&self, slot: &Slot) -> Option<u64> {
-        if slot.cost_us == 0 {
-            slot.latest.checked_sub(nanos(self.estimate_us()).0)
-        } else {
-            Some(slot.latest)
-        }
+        if slot.cost_us == 0 { slot.latest.checked_sub(nanos(self.judged_us()).0) } else { Some(slot.latest) }
     }
 
     /// Whether a waiting request cannot be answered in time any more.
@@ -188,6 +195,8 @@ pub(super) struct Queue {
     /// In classes.
     pub(super) in_service: u32,
     pub(super) concurrency: u32,
+    /// What those in service were charged, in microseconds.
+    pub(super) in_service_us: u64,
     pub(super) exempt: ExemptMetrics,
     pub(super) generation: u32,
     /// How often weights have changed.
@@ -215,6 +224,7 @@ impl Queue {
         waiting: 0,
         in_service: 0,
         concurrency: 0,
+        in_service_us: 0,
         exempt: ExemptMetrics::ZERO,
         generation: 0,
         weights: 0,
@@ -240,6 +250,8 @@ impl Queue {
     pub(super) fn set_sla(&mut self, sla: &SLA) {
         self.sla = *sla;
         self.concurrency = sla.concurrency;
+        let half = sla.p95_latency_ms.saturating_mul(1000 / 2);
+        self.classes.iter_mut().for_each(|class| class.judged_most_us = half);
     }
 
     /// The class whose turn it is: the lowest tag, of equal ones the one that was served longest ago, of those that

@@ -192,6 +192,7 @@ impl Desk<'_> {
         class.served += 1;
         class.wait_total += u128::from(waited.0);
         self.queue.in_service += 1;
+        self.queue.in_service_us += u64::from(cost_us);
         self.queue.served += 1;
         self.record_wait(class_index, waited);
         self.queue.assert_identity();
@@ -259,8 +260,10 @@ impl Desk<'_> {
 
     /// A request is in service no more, and over.
     fn end_service(&mut self, item: Link, class_index: usize) {
-        let flow = self.slots[index(item)].flow;
+        let slot = &self.slots[index(item)];
+        let (flow, charged) = (slot.flow, slot.cost_us);
         self.flows[index(flow)].in_service -= 1;
+        self.queue.in_service_us -= u64::from(charged);
         self.queue.classes[class_index].in_service -= 1;
         self.queue.in_service -= 1;
         self.shared.free.give_back(self.slots, item);

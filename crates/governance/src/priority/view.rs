@@ -88,8 +88,9 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
     /// How long a request of that class and tenant would wait; zero if it would start at once.
     ///
     /// What waits of its own tenant is before it. While that is served, other tenants of its class and other classes
-    /// are served too, as their weights have it; but no more than what waits. And as many are served at a time as may
-    /// be, of which one has to end first: `(min(own / share, all) + one) / concurrency`.
+    /// are served too, as their weights have it; but no more than what waits. What is in service goes before all of it,
+    /// and as many are served at a time as may be: `(in service + min(own / share, all)) / concurrency`. How much of
+    /// what is in service is done already nobody knows.
     #[must_use]
     pub fn estimate_queue_time(
         &self,
@@ -98,7 +99,8 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
         class: RequestPriority,
         tenant: KeyHash,
     ) -> Nanos {
-        let Some(Queue { classes, waiting, concurrency, backlogged, .. }) = self.queue(queue) else {
+        let Some(Queue { classes, waiting, concurrency, backlogged, in_service_us, .. }) = self.queue(queue)
+        else {
             return Nanos::ZERO;
         };
         let is_free = self.queue(queue).is_some_and(Queue::has_free_service);
@@ -125,7 +127,7 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
         let all_us: u128 = classes.iter().map(|class| u128::from(class.backlog_us())).sum();
         let shared = u128::from(own_us) * u128::from(flows) * sum;
         let ahead = shared.div_ceil((u128::from(weight) * class_weight).max(1)).min(all_us);
-        let nanos = (ahead + u128::from(own_class.estimate_us())) * 1000;
+        let nanos = (u128::from(*in_service_us) + ahead) * 1000;
         let at_a_time = if *concurrency == 0 { u128::from(u32::MAX) } else { u128::from(*concurrency) };
         Nanos(u64::try_from(nanos / at_a_time).unwrap_or(u64::MAX))
     }

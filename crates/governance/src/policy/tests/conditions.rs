@@ -268,7 +268,7 @@ fn hours_and_days_are_those_of_utc_and_their_product() {
 #[test]
 fn a_class_is_one_of_five() {
     for class in RequestPriority::ALL {
-        let request = Request { priority: class, ..Request::default() };
+        let request = Request { priority: Some(class), ..Request::default() };
         let late = matches!(class, RequestPriority::Low | RequestPriority::Batch);
         assert_eq!(matches(&[("class", "low, batch")], &request), late);
         assert_eq!(matches(&[("class", "!low, !batch")], &request), !late);

@@ -205,9 +205,18 @@ impl Model {
 
     /// The last time at which it can be dispatched and still be in time; negative if there never was one.
     fn latest(&self, request: &Request) -> i128 {
-        let estimate = self.queues[request.queue].classes[request.class].estimate();
-        let cost = if request.cost == 0 { estimate } else { u64::from(request.cost) };
+        let cost = if request.cost == 0 {
+            self.judged(request.queue, request.class)
+        } else {
+            u64::from(request.cost)
+        };
         i128::from(request.deadline) - i128::from(cost) * 1000
+    }
+
+    /// What a request is taken to need that says nothing: no more than half of what the agreement gives.
+    fn judged(&self, queue: usize, class: usize) -> u64 {
+        let Queue { classes, latency, .. } = &self.queues[queue];
+        classes[class].estimate().min(latency / 2000)
     }
 
     fn is_late(&self, request: &Request) -> bool {
@@ -335,9 +344,11 @@ impl Model {
         given: &Given,
         deadline: u64,
     ) -> Result<Option<(u64, RejectReason)>, RejectReason> {
-        let estimate = self.queues[queue].classes[given.class].estimate();
-        let cost = if given.cost == 0 { estimate } else { u64::from(given.cost) };
-        if self.now + cost * 1000 > deadline {
+        let judged = self.judged(queue, given.class);
+        let cost = if given.cost == 0 { judged } else { u64::from(given.cost) };
+        let is_quiet = !self.in_lane(Lane::Shared).any(|request| request.queue == queue);
+        let is_trial = given.cost == 0 && is_quiet;
+        if self.now + cost * 1000 > deadline && !is_trial {
             return Err(RejectReason::Infeasible);
         }
         let shared = self.in_lane(Lane::Shared).count();

@@ -361,16 +361,57 @@ fn how_long_a_request_would_wait_follows_from_what_is_before_it() {
     assert_eq!(estimate(&scheduler, Low, 1), 0, "it would start at once");
     scheduler.start_request(Instant(0), queue, &request(1, Low)).unwrap();
     scheduler.start_request(Instant(0), queue, &request(2, Low)).unwrap();
-    assert_eq!(estimate(&scheduler, Low, 1) * 2, 0, "half a millisecond");
+    assert_eq!(estimate(&scheduler, Low, 1), 1, "2 ms are in service, by two at a time");
     (10..20).for_each(|id| scheduler.fill(queue, &of_tenant(id, Low, 1, 1)));
-    // 10 ms of its own, and one that ends first, by two at a time.
-    assert_eq!(estimate(&scheduler, Low, 1), 5);
-    assert_eq!(estimate(&scheduler, Low, 2), 0, "another tenant does not wait for them");
+    // 10 ms of its own behind those.
+    assert_eq!(estimate(&scheduler, Low, 1), 6);
+    assert_eq!(estimate(&scheduler, Low, 2), 1, "another tenant does not wait for them");
     (20..30).for_each(|id| scheduler.fill(queue, &of_tenant(id, Low, 2, 1)));
-    assert_eq!(estimate(&scheduler, Low, 1), 10);
+    assert_eq!(estimate(&scheduler, Low, 1), 11);
     (30..32).for_each(|id| scheduler.fill(queue, &of_tenant(id, Critical, 2, 1)));
     // Nine times as much as its class has, but no more than there is.
-    assert_eq!(estimate(&scheduler, Low, 1), 11);
+    assert_eq!(estimate(&scheduler, Low, 1), 12);
+}
+
+#[test]
+fn a_slow_spell_does_not_lock_a_service_out() {
+    let (mut scheduler, queue) = with::<2>(1, 8);
+    let deadline = |now: u64| Some(Instant((now + 30) * MS));
+    for (number, ms) in [(1, 0), (2, 2000)] {
+        let ticket = scheduler.start_request(
+            Instant(ms * MS),
+            queue,
+            &QueuedRequest { arrival_time: Instant(ms * MS), ..request(number, Low) },
+        );
+        let report = ServiceReport { service_us: Some(900_000), is_error: false };
+        scheduler.complete_request(Instant((ms + 900) * MS), ticket.unwrap(), &report).unwrap();
+    }
+    // The estimate is beyond the agreement: that of requests without a deadline of their own counts for half of it.
+    let mut now = 10_000;
+    let usual =
+        QueuedRequest { arrival_time: Instant(now * MS), sla_deadline: None, cost_us: 0, ..request(3, Low) };
+    let first = scheduler.start_request(Instant(now * MS), queue, &usual).unwrap();
+    let short = QueuedRequest { sla_deadline: deadline(now), ..QueuedRequest { request_id: 4, ..usual } };
+    let refused = scheduler.enqueue_request(Instant(now * MS), queue, &short, &mut nothing);
+    let is_infeasible = matches!(
+        refused,
+        Err(EnqueueError::Rejected(rejection)) if rejection.reason == RejectReason::Infeasible
+    );
+    assert!(is_infeasible, "{refused:?}");
+    scheduler.complete_request(Instant((now + 1) * MS), first, &ServiceReport::default()).unwrap();
+    // One with a deadline that the estimate cannot meet is tried while nothing else goes on, until it is mended.
+    for number in 5..40 {
+        now += 100;
+        let request = QueuedRequest {
+            arrival_time: Instant(now * MS),
+            sla_deadline: deadline(now),
+            ..QueuedRequest { request_id: number, ..usual }
+        };
+        let ticket = scheduler.start_request(Instant(now * MS), queue, &request).unwrap();
+        scheduler.complete_request(Instant((now + 1) * MS), ticket, &ServiceReport::default()).unwrap();
+    }
+    let metrics = scheduler.get_queue_stats(Instant(now * MS), queue).unwrap();
+    assert!(metrics.classes[Low.index()].estimate_us < 15_000);
 }
 
 #[test]
