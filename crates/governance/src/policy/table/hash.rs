@@ -12,6 +12,12 @@ const FINISHER: u64 = 0xd6e8_feb8_6659_fd93;
 pub(super) struct Salt(u16);
 
 impl Salt {
+    /// What texts of it are hashed with.
+    #[inline(always)]
+    const fn seed(self) -> u64 {
+        (self.0 as u64).wrapping_mul(FINISHER) ^ MULTIPLIER
+    }
+
     pub(super) const SERVICE: Self = Self(0);
     pub(super) const TENANT: Self = Self(1);
     pub(super) const ROLE: Self = Self(2);
@@ -81,23 +87,12 @@ pub(super) struct Key<'a> {
 
 impl<'a> Key<'a> {
     /// A text, which is one of what `salt` stands for.
-    #[inline]
+    #[inline(always)] // to stay in registers: a key lives for one lookup
     pub(super) fn new(salt: Salt, case: Case, text: &'a [u8]) -> Self {
-        let (words, _) = text.as_chunks();
-        let mut state = start(salt);
-        let mut head = [0; 2];
-        for (place, word) in words.iter().enumerate() {
-            let word = case.word(u64::from_le_bytes(*word));
-            if let Some(head) = head.get_mut(place) {
-                *head = word;
-            }
-            state = absorb(state, word);
-        }
-        let rest = case.word(rest(text));
-        if let Some(head) = head.get_mut(words.len()) {
-            *head = rest;
-        }
-        Self { hash: finish(state, rest, text.len()), salt, case, head, text }
+        let head = head(text).map(|word| case.word(word));
+        let hash =
+            if text.len() <= HEAD { short(salt, head, text.len()) } else { long(salt, case, head, text) };
+        Self { hash, salt, case, head, text }
     }
 }
 
@@ -105,45 +100,61 @@ impl<'a> Key<'a> {
 pub(super) struct Beginnings<'a> {
     salt: Salt,
     text: &'a [u8],
-    words: &'a [[u8; 8]],
-    rest: u64,
+    head: [u64; 2],
     state: u64,
+    /// How many whole words are in the state.
     absorbed: usize,
 }
 
 impl<'a> Beginnings<'a> {
     #[inline]
     pub(super) fn new(salt: Salt, text: &'a [u8]) -> Self {
-        Self { salt, text, words: text.as_chunks().0, rest: rest(text), state: start(salt), absorbed: 0 }
+        let head = head(text);
+        Self { salt, text, head, state: start(salt, head), absorbed: 2 }
     }
 
     /// The first `length` bytes, of which there are as many. Lengths only grow.
     #[inline]
     pub(super) fn key(&mut self, length: usize) -> Key<'a> {
-        while self.absorbed < length / 8 {
-            self.state = absorb(self.state, self.word(self.absorbed));
-            self.absorbed += 1;
-        }
-        let behind = !(u64::MAX << (8 * (length % 8)));
-        let next = self.word(self.absorbed) & behind;
-        let head = match self.absorbed {
-            0 => [next, 0],
-            1 => [self.word(0), next],
-            _ => [self.word(0), self.word(1)],
-        };
-        let (hash, text) = (finish(self.state, next, length), self.text.get(..length).unwrap_or(self.text));
+        let below = |bytes: usize| if bytes < 8 { !(u64::MAX << (8 * bytes)) } else { u64::MAX };
+        let head = [self.head[0] & below(length), self.head[1] & below(length.saturating_sub(8))];
+        let text = self.text.get(..length).unwrap_or(self.text);
+        let hash = if length <= HEAD { short(self.salt, head, length) } else { self.long(text) };
         Key { hash, salt: self.salt, case: Case::Sensitive, head, text }
     }
 
-    #[inline]
-    fn word(&self, place: usize) -> u64 {
-        self.words.get(place).map_or(self.rest, |word| u64::from_le_bytes(*word))
+    fn long(&mut self, text: &[u8]) -> u64 {
+        let (words, _) = text.as_chunks();
+        for word in words.get(self.absorbed..).unwrap_or_default() {
+            self.state = absorb(self.state, u64::from_le_bytes(*word));
+        }
+        self.absorbed = words.len();
+        finish(self.state, rest(text), text.len())
     }
 }
 
+/// How many bytes a head has.
+const HEAD: usize = 16;
+
+/// The hash of a text that is not longer than its head.
+#[inline(always)]
+fn short(salt: Salt, head: [u64; 2], length: usize) -> u64 {
+    folded(head[0] ^ salt.seed(), head[1] ^ FINISHER ^ length as u64)
+}
+
+#[inline(never)]
+fn long(salt: Salt, case: Case, head: [u64; 2], text: &[u8]) -> u64 {
+    let (words, _) = text.as_chunks();
+    let absorbed = words
+        .iter()
+        .skip(2)
+        .fold(start(salt, head), |state, word| absorb(state, case.word(u64::from_le_bytes(*word))));
+    finish(absorbed, case.word(rest(text)), text.len())
+}
+
 #[inline]
-fn start(salt: Salt) -> u64 {
-    u64::from(salt.0).wrapping_mul(FINISHER) ^ MULTIPLIER
+fn start(salt: Salt, head: [u64; 2]) -> u64 {
+    folded(head[0] ^ salt.seed(), head[1] ^ MULTIPLIER)
 }
 
 #[inline]
@@ -154,6 +165,18 @@ fn absorb(state: u64, word: u64) -> u64 {
 #[inline]
 fn finish(state: u64, rest: u64, length: usize) -> u64 {
     folded(state ^ rest, FINISHER ^ length as u64)
+}
+
+/// The first sixteen bytes, filled up with zeros.
+#[inline(always)]
+fn head(text: &[u8]) -> [u64; 2] {
+    let Some(first) = text.first_chunk() else { return [rest(text), 0] };
+    let first = u64::from_le_bytes(*first);
+    let second = match text.get(8..HEAD).and_then(|second| second.first_chunk()) {
+        Some(second) => u64::from_le_bytes(*second),
+        None => rest(text),
+    };
+    [first, second]
 }
 
 /// Both halves of a product, one over the other.

@@ -48,12 +48,17 @@ impl Entry {
         set.get(self.rule).map_or(&[], |rule| rule.condition.bytes(start..start + length))
     }
 
-    #[inline]
+    #[inline(always)]
     fn is(&self, set: &PolicySet, key: &Key<'_>) -> bool {
         self.head == key.head
             && usize::from(self.length) == key.text.len()
             && self.salt == key.salt
-            && (key.text.len() <= 16 || key.case.is_same(self.text(set), key.text))
+            && (key.text.len() <= 16 || self.is_same_text(set, key))
+    }
+
+    #[inline(never)]
+    fn is_same_text(&self, set: &PolicySet, key: &Key<'_>) -> bool {
+        key.case.is_same(self.text(set), key.text)
     }
 }
 
@@ -87,7 +92,7 @@ impl Index {
     }
 
     /// Finds a value.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(&self, set: &PolicySet, key: &Key<'_>) -> Option<&Entry> {
         self.entries.get(self.place_of(set, key)?)
     }
@@ -119,21 +124,22 @@ impl Index {
         &mut self.entries[place.min(ENTRIES_MAX - 1)]
     }
 
-    #[inline]
+    #[inline(always)] // for the key to stay in registers
     fn place_of(&self, set: &PolicySet, key: &Key<'_>) -> Option<usize> {
-        let (first, tag) = (slot_of(key.hash), tag_of(key.hash));
-        for distance in 0..=self.longest {
-            let slot = self.slots[(first + distance) % SLOTS];
+        let (mut place, tag) = (slot_of(key.hash), tag_of(key.hash));
+        // No value lies farther behind its place, so that this ends.
+        for _ in 0..=self.longest {
+            let slot = self.slots[place % SLOTS];
             if slot == 0 {
                 return None;
             }
             if slot & TAG == tag {
                 let place = usize::try_from((slot & !TAG) - 1).unwrap_or(0);
-                let entry = self.entries.get(place)?;
-                if entry.is(set, key) {
+                if self.entries.get(place)?.is(set, key) {
                     return Some(place);
                 }
             }
+            place += 1;
         }
         None
     }

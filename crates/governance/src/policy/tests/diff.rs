@@ -134,7 +134,7 @@ fn check(before: &[NaiveRule], after: &[NaiveRule], defaults: [DefaultEffect; 2]
     let (one, other) = (compiled(before, defaults[0]), compiled(after, defaults[1]));
     let mut pairs = std::collections::BTreeSet::new();
     let outcome = diff(&one, &other, 200_000, &mut |difference| {
-        let call = difference.witness.with_context(|context| Call::of(context));
+        let call = difference.witness.with_context(Call::of);
         let decisions = [decide(before, defaults[0], &call), decide(after, defaults[1], &call)];
         assert_ne!(effect(before, &decisions[0]), effect(after, &decisions[1]), "{}", difference.witness);
         for (set, verdict, decision) in
