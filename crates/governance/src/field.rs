@@ -1,5 +1,5 @@
-//! The fields in which users describe a limit, a quota, a model or a budget: the values they are given, how they are
-//! read, and what can be wrong with them. A configuration file and a command line give the same fields.
+//! The fields in which users describe a limit, a quota, a model, a budget or a policy: the values they are given, how
+//! they are read, and what can be wrong with them. A configuration file and a command line give the same fields.
 
 use crate::limit::PRODUCT_BITS_MAX;
 use crate::policy::ConditionError;

@@ -3,8 +3,8 @@
 use super::naive::{NaiveRule, decide};
 use super::support::{any_call, at, configured, engine, lanes, peek, rule};
 use crate::policy::{
-    DefaultEffect, HEADER_NAMES_MAX, POLICIES_MAX, PolicyError, PolicyRule, PolicySet, SET_ATOMS_MAX,
-    each_misfit,
+    DefaultEffect, HEADER_NAMES_MAX, POLICIES_MAX, PolicyContext, PolicyError, PolicyRule, PolicySet, RuleId,
+    RuleSet, SET_ATOMS_MAX, each_misfit,
 };
 use proptest::prelude::{ProptestConfig, Strategy, prop, proptest};
 
@@ -91,6 +91,19 @@ fn a_set_by_itself_has_the_same_bounds() {
     let hash = set.content_hash();
     set.set_default(DefaultEffect::Deny);
     assert_ne!(set.content_hash(), hash);
+}
+
+#[test]
+fn a_set_of_places_counts_from_the_first_to_the_last() {
+    let mut engine = engine();
+    let rules: Vec<_> = (0..POLICIES_MAX).map(|number| rule(&format!("p{number:03}"), "deny", &[])).collect();
+    engine.configure(at(0), &rules, DefaultEffect::Allow, &lanes).unwrap();
+    let all = engine.peek(&PolicyContext::default()).matched;
+    assert!(all.iter().map(RuleId::index).eq(0..POLICIES_MAX));
+    assert_eq!((all.len(), all.first().map(RuleId::index)), (POLICIES_MAX, Some(0)));
+    assert!(all.iter().all(|id| all.contains(id)));
+    assert!(RuleSet::EMPTY.is_empty() && RuleSet::EMPTY.first().is_none());
+    assert_eq!(RuleSet::EMPTY.iter().count(), 0);
 }
 
 /// Policies with long lists of everything, so that the table is as full as it can be.

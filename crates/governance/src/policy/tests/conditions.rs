@@ -9,6 +9,7 @@ use crate::policy::{
 use crate::request::{Header, Request, RequestPriority};
 use crate::scope::NameRef;
 use crate::time::WallTime;
+use proptest::prelude::{ProptestConfig, prop, proptest};
 
 fn matches(fields: &[(&str, &str)], request: &Request<'_>) -> bool {
     rule("p", "deny", fields).condition.matches(&PolicyContext::of(request, WallTime(0)))
@@ -296,4 +297,26 @@ fn a_condition_holds_as_many_values_as_it_says_and_no_more() {
     assert_eq!(error.to_string(), "the values of a condition have at most 384 bytes together");
     assert!(condition.set(Attribute::Role, "r").is_err());
     assert!(size_of::<PolicyRule>() <= 700);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+
+    #[test]
+    fn whatever_is_written_is_refused_or_reads_back(
+        field in prop::sample::select(&FIELDS[..]),
+        text in "[ -~é\u{1}]{0,20}|[a-z0-9:./,;!* -]{1,12}|([0-9]{1,2}-[0-9]{1,2}, ?){0,2}[0-9]-[0-9]{1,2}",
+    ) {
+        let mut draft = PolicyDraft::from_rule(&rule("p", "deny", &[]));
+        if draft.set(field, FieldValue::Text(&text)).is_ok() && let Ok(policy) = draft.finish() {
+            let mut again = PolicyDraft::from_rule(&rule(policy.name.as_str(), "deny", &[]));
+            let fields = Attribute::ALL.into_iter().filter(|attribute| policy.condition.looks_at(*attribute));
+            for attribute in fields {
+                let shown = policy.condition.shown(attribute).to_string();
+                again.set(attribute.word(), FieldValue::Text(&shown)).unwrap();
+            }
+            again.set("action", FieldValue::Text(&policy.action.to_string())).unwrap();
+            assert_eq!(again.finish().map(|again| (again.condition, again.action)), Ok((policy.condition, policy.action)));
+        }
+    }
 }
