@@ -178,6 +178,8 @@ impl PolicyEngine {
         let (present, other) = split(&mut self.slots, self.present);
         carry_stats(present, other, false);
         self.present ^= 1;
+        let slot = self.slot_mut();
+        slot.content_hash = slot.set.content_hash();
         self.finish_change(now, AuditEvent::RolledBack, &Text::EMPTY);
         self.resolve_limits(known_limit)?;
         Ok(self.generation())
