@@ -193,6 +193,12 @@ impl PolicyEngine {
         if self.has_previous == 0 { None } else { Some(&self.other_slot().set) }
     }
 
+    /// The number of the policies before the last change, if there has been one.
+    #[must_use]
+    pub const fn previous_generation(&self) -> Option<Generation> {
+        if self.has_previous == 0 { None } else { Some(self.other_slot().generation) }
+    }
+
     /// How many policies there are.
     #[must_use]
     pub const fn len(&self) -> usize {

@@ -79,6 +79,23 @@ pub enum Action {
     CostClose,
     CostRemove,
     CostHelp,
+    PolicyList,
+    PolicyStatus,
+    PolicyRules,
+    PolicyShow,
+    PolicyAdd,
+    PolicySet,
+    PolicyRemove,
+    PolicyEnable,
+    PolicyDisable,
+    PolicyExplain,
+    PolicyLint,
+    PolicyDiff,
+    PolicyShadow,
+    PolicyRollback,
+    PolicyAudit,
+    PolicyDefault,
+    PolicyHelp,
     PriorityQueues,
     PrioritySla,
     PriorityStats,
@@ -229,6 +246,10 @@ pub enum ValueKind {
     QuotaName,
     /// The name of a tenant.
     TenantName,
+    /// The name of a policy.
+    PolicyName,
+    /// Values of a condition; no text at all stands for none.
+    Values,
     /// The name of a service that has a queue.
     ServiceName,
     /// The name of a file of the ramdisk.
@@ -260,7 +281,8 @@ impl ValueKind {
         match self {
             Self::Text => "TEXT",
             Self::Path => "PATH",
-            Self::LimitName | Self::QuotaName => "NAME",
+            Self::LimitName | Self::QuotaName | Self::PolicyName => "NAME",
+            Self::Values => "VALUES",
             Self::TenantName => "TENANT",
             Self::ServiceName => "SERVICE",
             Self::FileName => "FILE",
@@ -284,6 +306,8 @@ impl ValueKind {
             Self::LimitName => "name of a limit",
             Self::QuotaName => "name of a quota",
             Self::TenantName => "name of a tenant",
+            Self::PolicyName => "name of a policy",
+            Self::Values => "values",
             Self::ServiceName => "name of a service with a queue",
             Self::FileName => "name of a file",
             Self::Scope => "scope",

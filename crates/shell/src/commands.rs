@@ -8,6 +8,7 @@ mod config;
 mod cost;
 mod limits;
 mod machine;
+mod policy;
 mod priority;
 mod quota;
 mod replay;
@@ -103,6 +104,21 @@ pub(crate) fn run(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Out
         Action::CostCorrect => cost::correct(context, invocation),
         Action::CostClose => cost::close(context, invocation),
         Action::CostRemove => cost::remove(context, invocation),
+        Action::PolicyList => policy::list(context, invocation),
+        Action::PolicyStatus => policy::status(context, invocation),
+        Action::PolicyRules => policy::rules(context, invocation),
+        Action::PolicyShow => policy::show(context, invocation),
+        Action::PolicyAdd => policy::add(context, invocation),
+        Action::PolicySet => policy::set(context, invocation),
+        Action::PolicyRemove => policy::remove(context, invocation),
+        Action::PolicyEnable | Action::PolicyDisable => policy::set_state(context, invocation),
+        Action::PolicyExplain => policy::explain(context, invocation),
+        Action::PolicyLint => policy::lint(context, invocation),
+        Action::PolicyDiff => policy::diff(context, invocation),
+        Action::PolicyShadow => policy::shadow(context, invocation),
+        Action::PolicyRollback => policy::rollback(context),
+        Action::PolicyAudit => policy::audit(context, invocation),
+        Action::PolicyDefault => policy::set_default(context, invocation),
         Action::PriorityQueues => priority::queues(context, invocation),
         Action::PrioritySla => priority::agreements(context, invocation),
         Action::PriorityStats => priority::stats(context, invocation),
@@ -124,6 +140,7 @@ pub(crate) fn run(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Out
         | Action::RatelimitHelp
         | Action::QuotaHelp
         | Action::CostHelp
+        | Action::PolicyHelp
         | Action::PriorityHelp => machine::help(context, invocation),
         Action::Version => machine::version(context),
         Action::Uptime => machine::uptime(context),
@@ -186,16 +203,19 @@ impl Context<'_> {
     }
 }
 
-/// A number of things, in words: `no limits`, `1 limit`, `7 limits`.
+/// A number of things, in words: `no limits`, `1 limit`, `7 policies`.
 struct Count<'a>(usize, &'a str);
 
 impl fmt::Display for Count<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(count, thing) = self;
+        let (stem, ending) = match thing.strip_suffix("cy") {
+            Some(stem) if *count != 1 => (stem, "cies"),
+            _ => (*thing, if *count == 1 { "" } else { "s" }),
+        };
         match count {
-            0 => write!(f, "no {thing}s"),
-            1 => write!(f, "1 {thing}"),
-            _ => write!(f, "{} {thing}s", Grouped(wide(*count))),
+            0 => write!(f, "no {stem}{ending}"),
+            _ => write!(f, "{} {stem}{ending}", Grouped(wide(*count))),
         }
     }
 }

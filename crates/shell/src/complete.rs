@@ -51,6 +51,9 @@ pub trait Names {
     fn quota_names(&self, each: &mut dyn FnMut(&str));
     /// Calls `each` with the name of each tenant.
     fn tenant_names(&self, each: &mut dyn FnMut(&str));
+    /// Calls `each` with the name of each policy.
+    fn policy_names(&self, each: &mut dyn FnMut(&str));
+
     /// Calls `each` with the name of each service that has a queue.
     fn service_names(&self, each: &mut dyn FnMut(&str));
     /// Calls `each` with the name of each file.
@@ -155,6 +158,7 @@ impl CommandCompleter<'_> {
             ValueKind::FileName => self.names.file_names(&mut offer_blank),
             ValueKind::QuotaName => self.names.quota_names(&mut offer_blank),
             ValueKind::TenantName => self.names.tenant_names(&mut offer_blank),
+            ValueKind::PolicyName => self.names.policy_names(&mut offer_blank),
             ValueKind::ServiceName => self.names.service_names(&mut offer_blank),
             ValueKind::OneOf(values) => values.iter().for_each(|value| offer_blank(value)),
             ValueKind::CommandName => COMMANDS.iter().for_each(|command| offer_blank(command.name)),
@@ -168,6 +172,7 @@ impl CommandCompleter<'_> {
             }
             ValueKind::Text
             | ValueKind::Path
+            | ValueKind::Values
             | ValueKind::Duration
             | ValueKind::Rate
             | ValueKind::Time

@@ -2,6 +2,7 @@
 //! to read configuration and logs. It is one large value that a caller puts into a static and never moves.
 
 use governance::config::Config;
+use governance::policy::PolicySet;
 use governance::text::Text;
 use governance::time::{Instant, Now, WallTime};
 use wire::access_log::LineBuffer;
@@ -33,6 +34,8 @@ pub struct Engine {
     pub staging: Config,
     /// What reads it.
     pub reader: ConfigReader,
+    /// The policies of a file that are compared with those in force.
+    pub compared: PolicySet,
     /// Room for one line of a log.
     pub line: LineBuffer,
 }
@@ -48,6 +51,7 @@ impl Engine {
             replayed_until: Now { instant: Instant(0), wall: WallTime(0) },
             staging: Config::new(),
             reader: ConfigReader::new(),
+            compared: PolicySet::new(),
             line: LineBuffer::new(),
         }
     }

@@ -177,6 +177,10 @@ impl Names for KnownNames<'_> {
         self.engine.live.costs.tenant_costs().for_each(|cost| each(cost.tenant.as_str()));
     }
 
+    fn policy_names(&self, each: &mut dyn FnMut(&str)) {
+        self.engine.live.policies.list_policies().for_each(|(_, rule)| each(rule.name.as_str()));
+    }
+
     fn service_names(&self, each: &mut dyn FnMut(&str)) {
         self.engine.live.queues.slas().for_each(|(_, sla)| each(sla.service_id.as_str()));
     }

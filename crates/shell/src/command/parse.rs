@@ -177,7 +177,7 @@ fn check_value<'a>(
 ) -> Result<&'static ArgumentSpec, UsageError<'a>> {
     match argument.value {
         // The path of a request that could not be read is empty.
-        ValueKind::Path => Ok(argument),
+        ValueKind::Path | ValueKind::Values => Ok(argument),
         _ if value.is_empty() => Err(UsageError::EmptyValue { argument }),
         ValueKind::OneOf(accepted) if !accepted.contains(&value) => {
             Err(UsageError::NotOneOf { argument, given: value, accepted })
@@ -289,7 +289,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(actions.len(), 87);
+        assert_eq!(actions.len(), 104);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The table of commands. Names of arguments are the names of fields in `weir.toml`.
 
 mod cost;
+mod policy;
 mod priority;
 mod quota;
 
@@ -154,6 +155,15 @@ pub const COMMANDS: &[CommandSpec] = &[
                   start or config load; the books stay.",
         form: Form::Subcommands(cost::COST),
         examples: &["cost status", "cost bill acme"],
+    },
+    CommandSpec {
+        name: "policy",
+        group: Group::Traffic,
+        summary: "show, try and change which requests are allowed",
+        details: "All policies are looked at for every request, in any order. Whatever they say, the commands of this \
+                  shell are obeyed. Changes last until the next start or config load.",
+        form: Form::Subcommands(policy::POLICY),
+        examples: &["policy list", "policy explain service=billing role=intern"],
     },
     CommandSpec {
         name: "priority",

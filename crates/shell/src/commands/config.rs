@@ -27,7 +27,7 @@ pub(super) fn load(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Ou
 }
 
 /// What a configuration has beside limits and routes, as far as there is any: `, 2 quotas, 1 model`.
-struct Others([Count<'static>; 4]);
+struct Others([Count<'static>; 5]);
 
 impl Others {
     fn of(config: &Config) -> Self {
@@ -36,6 +36,7 @@ impl Others {
             Count(config.quotas().len(), "quota"),
             Count(config.models().len(), "model"),
             Count(config.budgets().len(), "budget"),
+            Count(config.policies().len(), "policy"),
         ])
     }
 }
@@ -64,7 +65,7 @@ pub(super) fn apply(context: &mut Context<'_>, file: &File) -> Result<usize, Fai
 }
 
 /// Reads a file into the staging area, or says everything that is wrong with it, a line for each error.
-fn read(context: &mut Context<'_>, file: &File) -> Outcome {
+pub(super) fn read(context: &mut Context<'_>, file: &File) -> Outcome {
     let name = Printable(file.name);
     if file.content.contains(&0) {
         // Read as TOML it would be an error at every other byte.

@@ -190,7 +190,7 @@ pub(super) fn set(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Out
 /// Removes a limit.
 pub(super) fn remove(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
     let (id, spec) = context.limit(invocation)?;
-    context.engine.live.limits.remove(id).map_err(|error| context.fail(format_args!("{error}")))?;
+    take_out(context, id, &spec.name)?;
     context.say(format_args!("removed {}", spec.name))
 }
 
@@ -239,14 +239,24 @@ pub(super) fn unban(context: &mut Context<'_>, invocation: &Invocation<'_>) -> O
     let other = bans(context, scope).next();
     match (found, other) {
         (Some((id, _)), _) => {
-            let removed = context.engine.live.limits.remove(id);
-            removed.map_err(|error| context.fail(format_args!("{error}")))?;
+            take_out(context, id, &name)?;
             context.say(format_args!("{scope} is no longer banned"))
         }
         (None, Some((_, ban))) => Err(context
             .fail(format_args!("{scope} is banned by the limit '{ban}'; remove or disable that limit"))),
         (None, None) => Err(context.fail(format_args!("{scope} is not banned"))),
     }
+}
+
+/// Removes a limit, unless a policy throttles by it.
+fn take_out(context: &mut Context<'_>, id: LimitId, name: &LimitName) -> Outcome {
+    if let Some(rule) = context.engine.live.policies.uses_limit(name.as_str()) {
+        let policy = rule.name;
+        return Err(context.fail(format_args!(
+            "{name}: the policy {policy} throttles by it; change or remove that policy first"
+        )));
+    }
+    context.engine.live.limits.remove(id).map_err(|error| context.fail(format_args!("{error}")))
 }
 
 /// The limits that ban a scope.

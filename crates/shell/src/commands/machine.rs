@@ -15,6 +15,7 @@ pub(super) fn help(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Ou
         Action::RatelimitHelp => (Some("ratelimit"), None),
         Action::QuotaHelp => (Some("quota"), None),
         Action::CostHelp => (Some("cost"), None),
+        Action::PolicyHelp => (Some("policy"), None),
         Action::PriorityHelp => (Some("priority"), None),
         _ => (invocation.positional(0), invocation.positional(1)),
     };

@@ -12,18 +12,13 @@ use crate::render::Humanized;
 use crate::system::System;
 use crate::term::{Printable, Style, Term};
 use core::fmt::{self, Write};
-use core::net::IpAddr;
 use governance::decision::{Decision, LimitStanding, Reason, Sharing, Verdict, Wait};
 use governance::export::ObjectWriter;
-use governance::governor::RESERVED_FOR_MAX;
 use governance::money::{Currency, NanoUnits};
 use governance::policy::Action;
 use governance::priority::{Crossing, Percent, SlaKind};
 use governance::quota::{QuotaManager, QuotaName, QuotaStanding};
-use governance::request::{Request, RequestPriority, Settlement};
-use governance::scope::{Kind, NameRef, ScopeError};
 use governance::time::Nanos;
-use governance::units::parse_size;
 
 /// Decides the request and charges it.
 pub(super) fn request(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
@@ -305,7 +300,7 @@ fn answer_json(context: &mut Context<'_>, decision: &Decision) -> Outcome {
     if let Some(policy) = &decision.policy {
         let rule = policy.decider.and_then(|id| engine.live.policies.get_policy(id));
         if let Some(rule) = rule {
-            object = object.string("policy", rule.name.as_str())?.display("action", &rule.action)?;
+            object = object.string("policy", rule.name.as_str())?.display("action", rule.action)?;
         }
         object = object.optional_integer("audit_id", Some(policy.audit_id).filter(|id| *id != 0))?;
     }

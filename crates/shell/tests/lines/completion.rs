@@ -24,6 +24,10 @@ impl Names for Known {
         ["acme", "globex"].into_iter().for_each(each);
     }
 
+    fn policy_names(&self, each: &mut dyn FnMut(&str)) {
+        ["no-interns", "nights", "to v2"].into_iter().for_each(each);
+    }
+
     fn service_names(&self, each: &mut dyn FnMut(&str)) {
         ["billing", "search"].into_iter().for_each(each);
     }
@@ -151,6 +155,17 @@ fn quotas_tenants_and_services_are_offered_by_name() {
 }
 
 #[test]
+fn policies_are_offered_by_name() {
+    assert_eq!(line("pol\tsho\tno\t"), "policy show no-interns ");
+    assert_eq!(line("policy shadow t\t"), "policy shadow \"to v2\" ");
+    assert_eq!(line("policy set nights mode=s\t"), "policy set nights mode=shadow ");
+    assert_eq!(line("policy explain ro\t"), "policy explain ro");
+    assert_eq!(line("policy explain rol\tx a\t"), "policy explain role=x a");
+    assert_eq!(line("policy diff we\t"), "policy diff weir.toml ");
+    assert_eq!(line("policy default d\t"), "policy default deny ");
+}
+
+#[test]
 fn a_long_list_is_cut_short() {
     struct Many;
     impl Names for Many {
@@ -159,6 +174,8 @@ fn a_long_list_is_cut_short() {
         }
         fn quota_names(&self, _: &mut dyn FnMut(&str)) {}
         fn tenant_names(&self, _: &mut dyn FnMut(&str)) {}
+        fn policy_names(&self, _: &mut dyn FnMut(&str)) {}
+
         fn service_names(&self, _: &mut dyn FnMut(&str)) {}
         fn file_names(&self, _: &mut dyn FnMut(&str)) {}
     }

@@ -51,6 +51,16 @@ amount = "0.03 USD"
 window = "daily"
 action = "alert"
 
+[[policy.rule]]
+name = "no-bots"
+header = "X-Agent: bot*"
+action = "deny"
+
+[[policy.rule]]
+name = "a \"quoted\" name \\ of a policy"
+role = "intern"
+action = "log"
+mode = "shadow"
 [[sla]]
 service = "queued"
 p95 = "200ms"
@@ -101,6 +111,17 @@ const LINES: &[&str] = &[
     "cost alerts",
     "cost budgets",
     "cost ledger",
+    "policy list",
+    "policy status",
+    "policy rules",
+    "policy show no-bots",
+    "policy explain role=intern",
+    "policy explain headers=\"X-Agent: bot7\" --all",
+    "policy lint",
+    "policy diff",
+    "policy diff weir.toml",
+    "policy shadow",
+    "policy audit",
     "priority weights",
     "priority enqueue service=queued",
     "priority queues",

@@ -5,6 +5,7 @@
 mod bans;
 mod desk;
 mod json;
+mod policy;
 mod priority;
 mod refusals;
 mod replays;
