@@ -9,6 +9,8 @@ mod floors;
 mod keys;
 mod measure;
 mod peers;
+mod policy;
+mod queue;
 mod quota;
 mod report;
 mod weir;
@@ -52,6 +54,8 @@ fn main() {
         print_limits(effort, format);
     }
     print_books(effort, format);
+    print_policies(effort, format);
+    print_queue(effort, format);
 }
 
 /// The limiter beside its peers, and by how full it is.
@@ -133,6 +137,25 @@ fn print_books(effort: Effort, format: Format) {
     let keyed = Some((names.len(), Answer::Allow.word()));
     let title = "weir Governor::admit, 256 tenants";
     Group { title, keyed, relative_to: "to the limit", rows }.print(format);
+}
+
+/// Rules that decide a request.
+fn print_policies(effort: Effort, format: Format) {
+    let calls = policy::calls();
+    for count in [16, 128] {
+        let mut cases = policy::cases(count, &calls);
+        let nanos = nanos_per_operation(&mut cases, effort);
+        let rows = rows(&cases, &nanos, |_| nanos.first().copied());
+        let title = format!("{count} rules");
+        Group { title: &title, keyed: None, relative_to: "to cedar", rows }.print(format);
+    }
+}
+
+fn print_queue(effort: Effort, format: Format) {
+    let mut cases = queue::cases();
+    let nanos = nanos_per_operation(&mut cases, effort);
+    let rows = rows(&cases, &nanos, |_| None);
+    Group { title: "queue", keyed: None, relative_to: "", rows }.print(format);
 }
 
 fn rows(cases: &[Case<'_>], nanos: &[f64], relative_to: impl Fn(Clock) -> Option<f64>) -> Vec<Row> {

@@ -27,7 +27,7 @@ pub struct Case<'a> {
     pub name: &'static str,
     /// Whether each operation reads a clock.
     pub clock: Clock,
-    run: Box<dyn FnMut(u64, u64) + 'a>,
+    run: Box<dyn FnMut(u64, u64) -> Duration + 'a>,
 }
 
 /// Whether each operation reads a clock.
@@ -51,7 +51,20 @@ impl Clock {
 
 impl<'a> Case<'a> {
     /// A case whose `run(operations, seed)` does so many operations, in the random order of the seed.
-    pub fn new(name: &'static str, clock: Clock, run: impl FnMut(u64, u64) + 'a) -> Self {
+    pub fn new(name: &'static str, clock: Clock, mut run: impl FnMut(u64, u64) + 'a) -> Self {
+        Self::timing_itself(name, clock, move |operations, seed| {
+            let start = Instant::now();
+            run(operations, seed);
+            start.elapsed()
+        })
+    }
+
+    /// A case whose `run(operations, seed)` also says how long those of its operations took that are to be counted.
+    pub fn timing_itself(
+        name: &'static str,
+        clock: Clock,
+        run: impl FnMut(u64, u64) -> Duration + 'a,
+    ) -> Self {
         Self { name, clock, run: Box::new(run) }
     }
 
@@ -68,7 +81,7 @@ pub fn nanos_per_operation(cases: &mut [Case<'_>], effort: Effort) -> Vec<f64> {
     for round in 0..effort.samples as u64 {
         for ((case, samples), &operations) in cases.iter_mut().zip(&mut samples).zip(&operations) {
             (case.run)(operations, 2 * round + 1);
-            samples.push(timed(case, operations, 2 * round + 2).as_secs_f64() * 1e9 / operations as f64);
+            samples.push((case.run)(operations, 2 * round + 2).as_secs_f64() * 1e9 / operations as f64);
         }
     }
     samples.iter_mut().map(|samples| median(samples)).collect()
@@ -77,19 +90,13 @@ pub fn nanos_per_operation(cases: &mut [Case<'_>], effort: Effort) -> Vec<f64> {
 fn operations_within(case: &mut Case<'_>, sample: Duration) -> u64 {
     let mut operations = 1024;
     loop {
-        let took = timed(case, operations, 0);
+        let took = (case.run)(operations, 0);
         if took * 4 >= sample {
             let scaled = operations as f64 * sample.as_secs_f64() / took.as_secs_f64();
             return scaled as u64 + 1;
         }
         operations *= 2;
     }
-}
-
-fn timed(case: &mut Case<'_>, operations: u64, seed: u64) -> Duration {
-    let start = Instant::now();
-    (case.run)(operations, seed);
-    start.elapsed()
 }
 
 fn median(samples: &mut [f64]) -> f64 {
