@@ -1,8 +1,8 @@
-//! Weir's keyed decision beside the libraries that a program would use instead, in one run on one machine.
+//! Weir's decisions beside the libraries that a program would use instead, in one run on one machine.
 //!
-//! `cargo run --release -- [--quick] [--json] [--books]`. Every table gets the same string keys, each is touched before
-//! anything is measured, and all are asked in the same random order. What the figures mean is said
-//! in the README of this crate.
+//! `cargo run --release -- [--quick] [--json] [--limits] [--books] [--policy] [--queue]` measures the parts that are
+//! named, or all. Every table gets the same string keys, each is touched before anything is measured, and all are asked
+//! in the same random order. What the figures mean is said in the README of this crate.
 
 mod books;
 mod floors;
@@ -29,17 +29,53 @@ static LARGE: Engine<1_000_000> = Mutex::new(Governor::new());
 static TENTH: Engine<65_536> = Mutex::new(Governor::new());
 static FULL: Engine<65_536> = Mutex::new(Governor::new());
 
+/// What can be measured by itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Limits,
+    Books,
+    Policy,
+    Queue,
+}
+
+impl Part {
+    const ALL: [Self; 4] = [Self::Limits, Self::Books, Self::Policy, Self::Queue];
+
+    const fn option(self) -> &'static str {
+        match self {
+            Self::Limits => "--limits",
+            Self::Books => "--books",
+            Self::Policy => "--policy",
+            Self::Queue => "--queue",
+        }
+    }
+
+    fn print(self, effort: Effort, format: Format) {
+        match self {
+            Self::Limits => {
+                print_floors(effort, format);
+                print_limits(effort, format);
+            }
+            Self::Books => print_books(effort, format),
+            Self::Policy => print_policies(effort, format),
+            Self::Queue => print_queue(effort, format),
+        }
+    }
+}
+
 fn main() {
-    let (mut effort, mut format, mut only_books) = (Effort::FULL, Format::Table, false);
+    let (mut effort, mut format, mut named) = (Effort::FULL, Format::Table, Vec::new());
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "--quick" => effort = Effort::QUICK,
             "--json" => format = Format::Json,
-            "--books" => only_books = true,
-            _ => {
-                eprintln!("usage: peers [--quick] [--json] [--books]");
-                std::process::exit(2);
-            }
+            option => match Part::ALL.into_iter().find(|part| part.option() == option) {
+                Some(part) => named.push(part),
+                None => {
+                    eprintln!("usage: peers [--quick] [--json] [--limits] [--books] [--policy] [--queue]");
+                    std::process::exit(2);
+                }
+            },
         }
     }
     if format == Format::Table {
@@ -49,13 +85,8 @@ fn main() {
             effort.sample.as_millis()
         );
     }
-    if !only_books {
-        print_floors(effort, format);
-        print_limits(effort, format);
-    }
-    print_books(effort, format);
-    print_policies(effort, format);
-    print_queue(effort, format);
+    let is_named = |part: &Part| named.is_empty() || named.contains(part);
+    Part::ALL.into_iter().filter(is_named).for_each(|part| part.print(effort, format));
 }
 
 /// The limiter beside its peers, and by how full it is.
@@ -139,16 +170,13 @@ fn print_books(effort: Effort, format: Format) {
     Group { title, keyed, relative_to: "to the limit", rows }.print(format);
 }
 
-/// Rules that decide a request.
+/// Rules that decide requests, in Weir and in Cedar.
 fn print_policies(effort: Effort, format: Format) {
-    let calls = policy::calls();
-    for count in [16, 128] {
-        let mut cases = policy::cases(count, &calls);
-        let nanos = nanos_per_operation(&mut cases, effort);
-        let rows = rows(&cases, &nanos, |_| nanos.first().copied());
-        let title = format!("{count} rules");
-        Group { title: &title, keyed: None, relative_to: "to cedar", rows }.print(format);
-    }
+    policy::each_set(|title, cases| {
+        let nanos = nanos_per_operation(cases, effort);
+        let rows = rows(cases, &nanos, |_| nanos.first().copied());
+        Group { title, keyed: None, relative_to: "to cedar", rows }.print(format);
+    });
 }
 
 fn print_queue(effort: Effort, format: Format) {

@@ -2,12 +2,9 @@
 //! an attribute; the method is the action, the service the resource, and all else the context.
 
 use super::rules::{Call, Effect, Field, Rule};
-use cedar_policy::{Authorizer, Context, Decision, Entities, Entity, EntityUid, PolicySet, Request};
 use cedar_policy::RestrictedExpression as Value;
+use cedar_policy::{Authorizer, Context, Decision, Entities, Entity, EntityUid, PolicySet, Request};
 use std::collections::HashMap;
-
-/// What the cases are called, and the version.
-pub const CEDAR: &str = "cedar-policy 4.14.1 is_authorized";
 
 /// Cedar with its rules, and the requests as it takes them.
 pub struct Cedar {
@@ -69,8 +66,11 @@ fn policy(rule: &Rule) -> String {
             _ => conditions.push(condition(*field, text)),
         }
     }
-    let when =
-        if conditions.is_empty() { String::new() } else { format!(" when {{ {} }}", conditions.join(" && ")) };
+    let when = if conditions.is_empty() {
+        String::new()
+    } else {
+        format!(" when {{ {} }}", conditions.join(" && "))
+    };
     format!("@id(\"{}\") {effect}({principal}, {action}, {resource}){when};\n", rule.name)
 }
 
@@ -124,7 +124,8 @@ fn principal(index: usize, call: &Call) -> Entity {
 }
 
 fn request(index: usize, call: &Call) -> Request {
-    let headers = call.headers.iter().map(|&(name, value)| (name.to_owned(), Value::new_string(value.to_owned())));
+    let headers =
+        call.headers.iter().map(|&(name, value)| (name.to_owned(), Value::new_string(value.to_owned())));
     let context = Context::from_pairs([
         ("ip".to_owned(), Value::new_ip(call.ip.to_string())),
         ("path".to_owned(), Value::new_string(call.path.to_owned())),
@@ -132,7 +133,8 @@ fn request(index: usize, call: &Call) -> Request {
         ("headers".to_owned(), Value::new_record(headers).unwrap()),
     ])
     .unwrap();
-    Request::new(caller(index), uid("Action", call.method), uid("Service", call.service), context, None).unwrap()
+    Request::new(caller(index), uid("Action", call.method), uid("Service", call.service), context, None)
+        .unwrap()
 }
 
 fn caller(index: usize) -> EntityUid {

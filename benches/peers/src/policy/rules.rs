@@ -130,6 +130,7 @@ const FIELDS: [Field; 8] = [
 ];
 
 /// A request to be decided.
+#[derive(Debug)]
 pub struct Call {
     /// The service that is called.
     pub service: &'static str,
@@ -153,8 +154,11 @@ pub struct Call {
 /// often, and every other one denies.
 pub fn rules(count: usize) -> Vec<Rule> {
     let mut picks = Chooser(Picks::new(1, 1 << 16));
-    let reading =
-        Rule { name: "reading".into(), effect: Effect::Allow, fields: vec![(Field::Method, "GET, HEAD".into())] };
+    let reading = Rule {
+        name: "reading".into(),
+        effect: Effect::Allow,
+        fields: vec![(Field::Method, "GET, HEAD".into())],
+    };
     let others = (1..count).map(|index| {
         let step = 1 + index / FIELDS.len() % 3;
         let mut fields: Vec<_> = (0..3)
