@@ -179,11 +179,19 @@ fn print_policies(effort: Effort, format: Format) {
     });
 }
 
+/// Requests that wait, in Weir and in a heap.
 fn print_queue(effort: Effort, format: Format) {
     let mut cases = queue::cases();
     let nanos = nanos_per_operation(&mut cases, effort);
-    let rows = rows(&cases, &nanos, |_| None);
-    Group { title: "queue", keyed: None, relative_to: "", rows }.print(format);
+    let rows = rows(&cases, &nanos, |_| nanos.first().copied());
+    let title = format!(
+        "{} tenants x {} classes, {} requests wait; the heap serves classes strictly: no tenants, no shares, no \
+         cancelling, no expiry, no metrics",
+        queue::TENANTS,
+        queue::CLASSES,
+        queue::WAITING
+    );
+    Group { title: &title, keyed: None, relative_to: "to the pair", rows }.print(format);
 }
 
 fn rows(cases: &[Case<'_>], nanos: &[f64], relative_to: impl Fn(Clock) -> Option<f64>) -> Vec<Row> {

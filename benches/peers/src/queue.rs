@@ -1,10 +1,12 @@
 //! Requests of many tenants in five classes that wait: put in, taken out, completed.
 
 mod heap;
+mod scheduler;
 
 use crate::keys::Picks;
 use crate::measure::{Case, Clock};
 use heap::Heap;
+use scheduler::Weir;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -61,13 +63,18 @@ enum Part {
     Complete,
 }
 
-/// The cases of the heap.
+/// The cases: the heap's, then Weir's, each a pair of operations and then its operations by themselves.
 pub fn cases<'a>() -> Vec<Case<'a>> {
     let heap = Rc::new(RefCell::new(Load::new(Heap::default())));
+    let weir = Rc::new(RefCell::new(Load::new(Weir::new())));
     vec![
         case("BinaryHeap: enqueue + dequeue", &heap, Part::Both),
+        case("weir PriorityScheduler: enqueue + dequeue", &weir, Part::Both),
         case("BinaryHeap: enqueue", &heap, Part::Enqueue),
+        case("weir PriorityScheduler: enqueue", &weir, Part::Enqueue),
         case("BinaryHeap: dequeue", &heap, Part::Dequeue),
+        case("weir PriorityScheduler: dequeue", &weir, Part::Dequeue),
+        case("weir PriorityScheduler: complete", &weir, Part::Complete),
     ]
 }
 
