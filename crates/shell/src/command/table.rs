@@ -121,13 +121,13 @@ pub const COMMANDS: &[CommandSpec] = &[
             &[
                 positional(
                     "subject",
-                    ValueKind::OneOf(&["ratelimit", "quota", "cost"]),
+                    ValueKind::OneOf(&["ratelimit", "quota", "cost", "policy", "priority"]),
                     "what to measure (default ratelimit)",
                 ),
                 JSON,
             ],
         ),
-        examples: &["bench ratelimit", "bench cost --json"],
+        examples: &["bench ratelimit", "bench policy --json"],
     },
     CommandSpec {
         name: "ratelimit",

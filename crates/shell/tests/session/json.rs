@@ -135,6 +135,8 @@ const LINES: &[&str] = &[
     "bench ratelimit",
     "bench quota",
     "bench cost",
+    "bench policy",
+    "bench priority",
     "memory",
     "ls",
     "history",
