@@ -175,7 +175,7 @@ fn print_policies(effort: Effort, format: Format) {
     policy::each_set(|title, cases| {
         let nanos = nanos_per_operation(cases, effort);
         let rows = rows(cases, &nanos, |_| nanos.first().copied());
-        Group { title, keyed: None, relative_to: "to cedar", rows }.print(format);
+        Group { title, keyed: None, relative_to: "to weir", rows }.print(format);
     });
 }
 
@@ -191,7 +191,7 @@ fn print_queue(effort: Effort, format: Format) {
         queue::CLASSES,
         queue::WAITING
     );
-    Group { title: &title, keyed: None, relative_to: "to the pair", rows }.print(format);
+    Group { title: &title, keyed: None, relative_to: "to the first", rows }.print(format);
 }
 
 fn rows(cases: &[Case<'_>], nanos: &[f64], relative_to: impl Fn(Clock) -> Option<f64>) -> Vec<Row> {

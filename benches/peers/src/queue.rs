@@ -22,8 +22,8 @@ pub const WAITING: usize = TENANTS * CLASSES;
 const BATCH: usize = 64;
 /// What passes on the queue's own clock from one operation to the next.
 const STEP: u64 = 1_000;
-/// A request has to be done after this at the earliest: it is never too late.
-const SOONEST: u64 = 10_000_000_000;
+/// How long after its arrival a request has to be done that says nothing: long enough for it never to be too late.
+pub const DONE_WITHIN: u64 = 1_000_000_000;
 
 /// A request that is to wait.
 #[derive(Clone, Copy)]
@@ -32,8 +32,9 @@ pub struct Entry {
     pub tenant: usize,
     /// Its class, the most urgent first.
     pub class: usize,
-    /// When it has to be done, on the queue's own clock.
-    pub deadline: u64,
+    /// When it has to be done, on the queue's own clock, if it says so. One that says nothing has to be done
+    /// [`DONE_WITHIN`] its arrival, and does not say either what it costs.
+    pub deadline: Option<u64>,
 }
 
 /// A queue to be measured. Times are nanoseconds on a clock that only the caller advances.
@@ -54,6 +55,22 @@ pub trait Queue {
     fn complete(&mut self, now: u64, taken: Self::Taken);
 }
 
+/// What requests say of themselves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Says {
+    /// Deadlines and costs, in no order.
+    All,
+    /// Nothing: their deadlines come in the order of their arrivals, and their costs are estimated.
+    Nothing,
+}
+
+impl Says {
+    /// When a request that comes now has to be done, as far as it says so.
+    fn deadline(self, now: u64, picks: &mut Picks) -> Option<u64> {
+        (self == Self::All).then(|| now + DONE_WITHIN + picks.next() as u64)
+    }
+}
+
 /// Which operations are counted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
@@ -63,26 +80,45 @@ enum Part {
     Complete,
 }
 
-/// The cases: the heap's, then Weir's, each a pair of operations and then its operations by themselves.
+/// The cases: pairs of operations in Weir, which the others are compared with, and in the heap; and each operation by
+/// itself.
 pub fn cases<'a>() -> Vec<Case<'a>> {
-    let heap = Rc::new(RefCell::new(Load::new(Heap::default())));
-    let weir = Rc::new(RefCell::new(Load::new(Weir::new())));
+    let heap = load(Heap::default());
+    let weir = load(Weir::new());
     vec![
-        case("BinaryHeap: enqueue + dequeue", &heap, Part::Both),
-        case("weir PriorityScheduler: enqueue + dequeue", &weir, Part::Both),
-        case("BinaryHeap: enqueue", &heap, Part::Enqueue),
-        case("weir PriorityScheduler: enqueue", &weir, Part::Enqueue),
-        case("BinaryHeap: dequeue", &heap, Part::Dequeue),
-        case("weir PriorityScheduler: dequeue", &weir, Part::Dequeue),
-        case("weir PriorityScheduler: complete", &weir, Part::Complete),
+        case("weir: enqueue + dequeue", &weir, Says::All, Part::Both),
+        case("BinaryHeap: enqueue + dequeue", &heap, Says::All, Part::Both),
+        case("weir: enqueue", &weir, Says::All, Part::Enqueue),
+        case("BinaryHeap: enqueue", &heap, Says::All, Part::Enqueue),
+        case("weir: dequeue", &weir, Says::All, Part::Dequeue),
+        case("BinaryHeap: dequeue", &heap, Says::All, Part::Dequeue),
+        case("weir: complete", &weir, Says::All, Part::Complete),
+        case("weir: enqueue + dequeue, in order", &weir, Says::Nothing, Part::Both),
+        case("BinaryHeap: enqueue + dequeue, in order", &heap, Says::Nothing, Part::Both),
+        case("weir: enqueue, in order", &weir, Says::Nothing, Part::Enqueue),
+        case("weir: dequeue, in order", &weir, Says::Nothing, Part::Dequeue),
+        case("weir: complete, in order", &weir, Says::Nothing, Part::Complete),
     ]
 }
 
+fn load<Q: Queue>(queue: Q) -> Rc<RefCell<Load<Q>>> {
+    Rc::new(RefCell::new(Load::new(queue)))
+}
+
 /// A case that does everything, and counts the operations of `part`.
-fn case<'a, Q: Queue + 'a>(name: &'static str, load: &Rc<RefCell<Load<Q>>>, part: Part) -> Case<'a> {
+fn case<'a, Q: Queue + 'a>(
+    name: &'static str,
+    load: &Rc<RefCell<Load<Q>>>,
+    says: Says,
+    part: Part,
+) -> Case<'a> {
     let load = Rc::clone(load);
     Case::timing_itself(name, Clock::Still, move |operations, seed| {
-        load.borrow_mut().run(operations, seed, part)
+        let load = &mut *load.borrow_mut();
+        if load.says != says {
+            load.settle(says);
+        }
+        load.run(operations, seed, part)
     })
 }
 
@@ -90,6 +126,7 @@ fn case<'a, Q: Queue + 'a>(name: &'static str, load: &Rc<RefCell<Load<Q>>>, part
 struct Load<Q: Queue> {
     queue: Q,
     now: u64,
+    says: Says,
     taken: Vec<Q::Taken>,
     entries: Vec<Entry>,
 }
@@ -101,10 +138,18 @@ impl<Q: Queue> Load<Q> {
         for place in 0..WAITING {
             // The tenants of a class do not come in the order of their numbers.
             let (tenant, class) = (place * 77 % TENANTS, place % CLASSES);
-            queue.enqueue(now, Entry { tenant, class, deadline: deadline(now, &mut picks) });
+            queue.enqueue(now, Entry { tenant, class, deadline: Says::All.deadline(now, &mut picks) });
             now += STEP;
         }
-        Self { queue, now, taken: Vec::with_capacity(BATCH), entries: Vec::with_capacity(BATCH) }
+        let (taken, entries) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+        Self { queue, now, says: Says::All, taken, entries }
+    }
+
+    /// Has requests say something else, until none of those waits that came before.
+    fn settle(&mut self, says: Says) {
+        self.says = says;
+        // The lowest class is served a 31st of the time; twice that, for costs differ.
+        self.run((TENANTS * 62) as u64, 1, Part::Both);
     }
 
     /// About so many rounds, and what those of their operations that belong to `part` took.
@@ -151,7 +196,7 @@ impl<Q: Queue> Load<Q> {
     fn choose(&mut self, picks: &mut Picks) {
         let again = self.taken.drain(..).map(|taken| {
             let (tenant, class) = Q::flow(taken);
-            Entry { tenant, class, deadline: deadline(self.now, picks) }
+            Entry { tenant, class, deadline: self.says.deadline(self.now, picks) }
         });
         self.entries.clear();
         self.entries.extend(again);
@@ -163,9 +208,4 @@ impl<Q: Queue> Load<Q> {
             self.queue.enqueue(self.now, entry);
         }
     }
-}
-
-/// When a request that comes now has to be done.
-fn deadline(now: u64, picks: &mut Picks) -> u64 {
-    now + SOONEST + picks.next() as u64
 }

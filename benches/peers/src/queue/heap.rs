@@ -1,6 +1,6 @@
 //! A heap in which a more urgent class always goes first, and within it the earlier deadline.
 
-use super::{Entry, Queue};
+use super::{DONE_WITHIN, Entry, Queue};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -24,8 +24,9 @@ impl Queue for Heap {
     type Taken = Key;
 
     #[inline]
-    fn enqueue(&mut self, _now: u64, entry: Entry) {
+    fn enqueue(&mut self, now: u64, entry: Entry) {
         let Entry { tenant, class, deadline } = entry;
+        let deadline = deadline.unwrap_or(now + DONE_WITHIN);
         self.waiting.push(Reverse(Key { class, deadline, sequence: self.sequence, tenant }));
         self.sequence += 1;
     }

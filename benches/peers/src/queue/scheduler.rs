@@ -1,6 +1,6 @@
 //! Weir's scheduler: classes and tenants have their shares, and all that it counts is counted.
 
-use super::{CLASSES, Entry, Queue, TENANTS, WAITING};
+use super::{CLASSES, DONE_WITHIN, Entry, Queue, TENANTS, WAITING};
 use governance::priority::{
     Dispatch, Dropped, Lane, Origin, PriorityScheduler, QueueId, QueuedRequest, SLA, ServiceReport,
 };
@@ -29,7 +29,7 @@ impl Weir {
         scheduler.reset(HashSecret { k0: 0x0706_0504_0302_0100, k1: 0x0f0e_0d0c_0b0a_0908 });
         let agreement = SLA {
             service_id: Name::new("api").unwrap(),
-            p95_latency_ms: 1_000,
+            p95_latency_ms: u32::try_from(DONE_WITHIN / 1_000_000).unwrap(),
             error_rate_threshold_ppm: 10_000,
             priority_level: RequestPriority::Normal,
             concurrency: 0,
@@ -56,10 +56,9 @@ impl Queue for Weir {
             request_id: (tenant * CLASSES + class) as u64,
             priority: RequestPriority::ALL[class],
             arrival_time: Instant(now),
-            sla_deadline: Some(Instant(deadline)),
+            sla_deadline: deadline.map(Instant),
             origin: Origin { tenant: self.tenants[tenant], ..Origin::default() },
-            // What a request takes is known within a half.
-            cost_us: 500 + (deadline % 512) as u32,
+            cost_us: deadline.map_or(0, cost_us),
             lane: Lane::Shared,
         };
         self.scheduler.enqueue_request(Instant(now), self.queue, &request, &mut refuse).unwrap();
@@ -81,4 +80,9 @@ impl Queue for Weir {
             ServiceReport { service_us: Some(u64::from(taken.cost_us) + now % 256), is_error: false };
         self.scheduler.complete_request(Instant(now), taken.ticket, &report).unwrap();
     }
+}
+
+/// What a request takes, and what it says that it takes, in microseconds: somewhat more or less than is known.
+fn cost_us(random: u64) -> u32 {
+    500 + (random % 512) as u32
 }
