@@ -148,8 +148,8 @@ impl<Q: Queue> Load<Q> {
     /// Has requests say something else, until none of those waits that came before.
     fn settle(&mut self, says: Says) {
         self.says = says;
-        // The lowest class is served a 31st of the time; twice that, for costs differ.
-        self.run((TENANTS * 62) as u64, 1, Part::Both);
+        // The lowest class is served a 31st of the time; several times that, until tenants have found their order.
+        self.run((TENANTS * 31 * 8) as u64, 1, Part::Both);
     }
 
     /// About so many rounds, and what those of their operations that belong to `part` took.
