@@ -259,6 +259,8 @@ fn counters_of_a_policy_outlast_changes_of_others_and_of_itself() {
     let replaced = [rule("keep", "allow", &[])];
     engine.configure(at(0), &replaced, DefaultEffect::Allow, &lanes).unwrap();
     assert_eq!(matched(&engine, "keep"), Some(4));
+    engine.add_policy(at(0), &rule("another", "deny", &[]), &lanes).unwrap();
+    assert_eq!(matched(&engine, "another"), Some(0), "one that is added anew begins anew");
 }
 
 #[test]
