@@ -7,6 +7,8 @@
 //! - [`billed`]: the same with quotas, budgets and prices, and invoices in the end;
 //! - [`scenario`]: seeded random limits and requests, biased towards the edges;
 //! - [`months`]: seeded months of usage for quotas, budgets and bills, biased alike;
+//! - [`overload`]: more work than a server can do, and simple schedulers to compare with;
+//! - [`policies`]: seeded policies, requests and changes;
 //! - [`demo`]: the generator of the demonstration log;
 //! - [`random`]: the seeded numbers behind the last three.
 //!
@@ -19,6 +21,8 @@ pub mod demo;
 pub mod logs;
 pub mod months;
 pub mod oracle;
+pub mod overload;
+pub mod policies;
 pub mod random;
 pub mod replay;
 pub mod scenario;

@@ -12,15 +12,19 @@
 //! - [`call`] adds to a request what quotas count and prices are for: [`Call`];
 //! - [`money`] rounds, [`price`] says what amounts cost, [`billing`] makes invoices: [`Billing`];
 //! - [`quota`] models all quotas together: [`Quotas`];
+//! - [`fair`] says what a scheduler owes those who wait;
+//! - [`policy`] decides requests by policies: [`Policies`];
 //! - [`governed`] is the whole, limits, quotas, budgets and bills: [`Governed`].
 
 mod account;
 pub mod billing;
 pub mod call;
+pub mod fair;
 pub mod governed;
 pub mod limiter;
 pub mod meter;
 pub mod money;
+pub mod policy;
 pub mod price;
 pub mod quota;
 pub mod routes;
@@ -32,5 +36,6 @@ pub use call::Call;
 pub use governed::Governed;
 pub use limiter::{Counts, Limiter, Outcome, Verdict};
 pub use meter::{Meter, Wait};
+pub use policy::Policies;
 pub use quota::{Quota, Quotas};
 pub use rule::{Algorithm, Align, Clocks, Kind, Limit, Pattern, Request, Unit};
