@@ -8,7 +8,7 @@ use std::{env, fmt, io};
 use crate::scratch::Scratch;
 
 /// How much memory a machine has unless told otherwise, in MiB.
-pub const MEMORY_MB: u32 = 64;
+pub const MEMORY_MB: u32 = 128;
 
 /// The most that start-up commands may have together, each with its line end, in bytes: the kernel has 64 KiB for all
 /// its options, of which this leaves the others a little.

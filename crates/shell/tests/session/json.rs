@@ -233,10 +233,16 @@ fn a_replay_has_these_members_in_this_order() {
         "decisions_per_second",
     ];
     assert_eq!(keys(lines[0]), summary);
-    for line in &lines[1..5] {
+    for line in &lines[1..3] {
+        assert!(
+            line.starts_with("{\"policy\":") && line.ends_with("\"matched\":0,\"decided\":0,\"would\":0}"),
+            "{line}"
+        );
+    }
+    for line in &lines[3..7] {
         assert_eq!(keys(line), ["limit", "allowed", "denied", "keys"]);
     }
-    assert_eq!(lines[5..], ["{\"top_denied\":\"user:mallory\",\"denied\":1}"]);
+    assert_eq!(lines[7..], ["{\"top_denied\":\"user:mallory\",\"denied\":1}"]);
 
     let objects = objects(&output);
     assert_eq!(objects[0]["lines"], 3);
@@ -245,7 +251,7 @@ fn a_replay_has_these_members_in_this_order() {
     // A clock that stands still is no division by zero.
     assert_eq!(objects[0]["wall_ms"], 1);
     assert!(objects[0]["decisions_per_second"].is_u64());
-    let names: Vec<&Value> = objects[1..5].iter().map(|object| &object["limit"]).collect();
+    let names: Vec<&Value> = objects[3..7].iter().map(|object| &object["limit"]).collect();
     assert_eq!(names, ["ip:*", "a \"quoted\" name \\ of a limit", "user:eve", "user:mallory"]);
 }
 
