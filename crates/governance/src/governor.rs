@@ -323,9 +323,13 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         {
             return Err(CompleteError::PriceOutOfRange);
         }
-        let mut completion = Completion { reserved: memo.usage, actual, posted: None, settled: 0, stale: 0 };
+        let mut completion =
+            Completion { reserved: memo.usage, actual, posted: None, settled: 0, stale: 0, queue: None };
         // The price comes first: what it comes to is what the budgets are charged.
         while let Some(hold) = self.tickets.take_hold(ticket) {
+            if let Hold::Queue(place) = hold {
+                completion.queue = self.queues.queue_of(place);
+            }
             let is_settled = self.stages().settle(now, &hold, &actual, Some(outcome), &mut completion.posted);
             completion.settled += usize::from(is_settled);
             completion.stale += usize::from(!is_settled);

@@ -1,6 +1,7 @@
 //! What became of a request that was given a ticket.
 
 use crate::money::NanoUnits;
+use crate::priority::QueueId;
 use crate::quota::Observation;
 use crate::request::Usage;
 use crate::tickets::TicketError;
@@ -84,6 +85,9 @@ pub struct Completion {
     pub settled: usize,
     /// How much of what it held was gone: a limit or quota that was removed or changed into another since.
     pub stale: usize,
+    /// The queue of its service, where that is free for another request now: see
+    /// [`Governor::dequeue_next`](crate::governor::Governor::dequeue_next).
+    pub queue: Option<QueueId>,
 }
 
 impl Outcome {

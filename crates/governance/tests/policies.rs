@@ -1,4 +1,5 @@
 //! Policies in the way of a request: they are asked before anything else, and take nothing where they refuse.
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
 
 use governance::config::Config;
 use governance::decision::{Reason, Verdict, Wait};

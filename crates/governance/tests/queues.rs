@@ -1,4 +1,5 @@
 //! Queues in the way of a request: what waits has a ticket, is charged once, and is given back when it is let go.
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
 
 use governance::decision::{Decision, Reason, Verdict, Wait};
 use governance::governor::{Governor, WaitingError};
@@ -217,4 +218,15 @@ fn a_request_put_into_a_queue_past_the_governor_has_no_ticket_to_give_back() {
     governor.queues.enqueue_request(Instant(0), queue, &request, &mut |_| ()).unwrap();
     governor.tick(at(500));
     assert_eq!(governor.queues.get_queue_stats(Instant(500 * MS), queue).unwrap().rejected.total(), 1);
+}
+
+#[test]
+fn who_completes_is_told_which_queue_may_go_on() {
+    let (mut governor, queue) = governor();
+    let first = governor.admit(at(0), &from("acme"));
+    governor.admit(at(0), &from("acme"));
+    let completion = governor.complete(at(1), ticket(&first), &done(1)).unwrap();
+    assert_eq!(completion.queue, Some(queue));
+    let next = governor.dequeue_next(at(1), queue).unwrap();
+    assert_eq!((next.lane, governor.dequeue_next(at(1), queue)), (Lane::Shared, None));
 }

@@ -26,6 +26,8 @@ pub struct Dispatched {
     pub waited: Nanos,
     /// When it has to be answered.
     pub deadline: Instant,
+    /// Where it waited.
+    pub lane: Lane,
 }
 
 /// Why nothing was done with a request that waits. Nothing was changed.
@@ -88,7 +90,13 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
             // What was set aside only because it waited is charged, whatever becomes of it.
             memo.reserves = !memo.is_final;
         }
-        Some(Dispatched { ticket, priority: next.priority, waited: next.waited, deadline: next.deadline })
+        Some(Dispatched {
+            ticket,
+            priority: next.priority,
+            waited: next.waited,
+            deadline: next.deadline,
+            lane: next.lane,
+        })
     }
 
     /// Takes a request out of its queue, and gives back what was set aside for it.

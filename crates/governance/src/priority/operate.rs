@@ -88,6 +88,17 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
         Ok(())
     }
 
+    /// The queue of a request that waits or is in service.
+    #[must_use]
+    pub fn queue_of(&self, ticket: QueueTicket) -> Option<QueueId> {
+        if let Some(place) = self.exempt.find(ticket, Self::REQUESTS) {
+            return self.id(self.exempt.slots[place].queue);
+        }
+        let item = slots::find(self.slots.as_flattened(), ticket)?;
+        let flow = self.slots.as_flattened()[index(item)].flow;
+        self.id(self.flows.as_flattened()[index(flow)].key.queue)
+    }
+
     /// Rejects all that wait in a queue, with the exempt lane, and tells how many those were.
     pub fn drain(&mut self, now: Instant, queue: QueueId, dropped: &mut dyn FnMut(Dropped)) -> usize {
         self.monotonic(now);

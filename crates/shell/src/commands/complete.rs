@@ -1,6 +1,6 @@
 //! `complete` and `tickets`: the outcome of requests that were given a ticket.
 
-use super::priority::FreedSlots;
+use super::priority::fill;
 use super::request::{NoticeMarks, Price};
 use super::{Context, Failed, Outcome, wide};
 use crate::command::Invocation;
@@ -20,19 +20,19 @@ pub(super) fn complete(context: &mut Context<'_>, invocation: &Invocation<'_>) -
     let outcome = read(context, invocation)?;
     let now = context.system.now();
     let marks = NoticeMarks::of(&context.engine.live);
-    let slots = FreedSlots::of(&context.engine.live, now.instant);
     let completion = match context.engine.live.complete(now, ticket, &outcome) {
         Ok(completion) => completion,
         Err(CompleteError::Ticket(error)) => return Err(refuse(context, ticket, error)),
         Err(error) => return Err(context.fail(format_args!("{error}"))),
     };
-    if invocation.flag("json") {
+    let is_json = invocation.flag("json");
+    if is_json {
         write_json(context, ticket, &outcome, &completion)?;
-        return slots.fill(context, true);
+    } else {
+        write_text(context, ticket, &outcome, &completion)?;
     }
-    write_text(context, ticket, &outcome, &completion)?;
-    slots.fill(context, false)?;
-    marks.tell(context)
+    completion.queue.map_or(Ok(()), |queue| fill(context, queue, is_json))?;
+    if is_json { Ok(()) } else { marks.tell(context) }
 }
 
 fn refuse(context: &mut Context<'_>, ticket: Ticket, error: TicketError) -> Failed {

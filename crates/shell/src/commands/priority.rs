@@ -6,7 +6,7 @@ mod turns;
 
 pub(super) use reports::{agreements, fairness, queues, stats};
 pub(super) use simulate::simulate;
-pub(super) use turns::{FreedSlots, LetGo, dequeue, drain, enqueue, preempt, requeue};
+pub(super) use turns::{LetGo, dequeue, drain, enqueue, fill, preempt, requeue};
 
 use super::{Context, Failed, Outcome};
 use crate::command::{Invocation, nearest};

@@ -341,7 +341,7 @@ fn write_json(
         let stats = policies.get_policy_stats(id).unwrap_or_default();
         ObjectWriter::begin(context.system)?
             .string("policy", rule.name.as_str())?
-            .display("action", &rule.action)?
+            .display("action", rule.action)?
             .integer("matched", stats.matched)?
             .integer("decided", stats.decided)?
             .integer("would", stats.would)?

@@ -4,7 +4,7 @@ mod read;
 
 pub(super) use read::{Room, read, settlement};
 
-use super::priority::LetGo;
+use super::priority::{LetGo, fill};
 use super::{Context, Outcome};
 use crate::command::Invocation;
 use crate::engine::{Engine, Governor, TENANTS};
@@ -36,6 +36,10 @@ pub(super) fn request(context: &mut Context<'_>, invocation: &Invocation<'_>) ->
     }
     let is_json = invocation.flag("json");
     let_go.tell(context, is_json)?;
+    if let (Verdict::Queue(_), Some(queue)) = (decision.verdict, context.engine.live.queue_of(&request)) {
+        // A service may be free for those that wait: a ticket can have run out that nobody completed.
+        fill(context, queue, is_json)?;
+    }
     if is_json { Ok(()) } else { marks.tell(context) }
 }
 

@@ -35,7 +35,7 @@ fn every_field_in_its_words() {
         ("mode", "shadow"),
     ];
     let policy = rule("say \"no\" \\", "redirect:billing-v2", &fields);
-    let written = r#"[[policy]]
+    let written = r#"[[policy.rule]]
 name = "say \"no\" \\"
 type = "transformation"
 service = "billing"
@@ -57,7 +57,7 @@ mode = "shadow"
     assert_eq!(policy.to_string(), written);
     assert_eq!(policy.policy_type, PolicyType::Transformation);
     let plain = rule("p", "deny", &[]);
-    assert_eq!(plain.to_string(), "[[policy]]\nname = \"p\"\naction = \"deny\"\n");
+    assert_eq!(plain.to_string(), "[[policy.rule]]\nname = \"p\"\naction = \"deny\"\n");
     assert_eq!((plain.priority, plain.enabled, plain.audit_log), (PRIORITY_DEFAULT, true, false));
     assert!(plain.condition.is_empty());
     assert_eq!(format!("{:?}", rule("p", "deny", &[("hours", "0-24")]).condition), "{\"hours\": 0-24}");

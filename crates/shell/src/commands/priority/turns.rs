@@ -12,9 +12,7 @@ use core::fmt;
 use governance::decision::Verdict;
 use governance::export::ObjectWriter;
 use governance::governor::{Dispatched, WaitingError};
-use governance::priority::{
-    Lane, PriorityError, QUEUES_MAX, QueueId, QueueMetrics, RejectReason, Rejections,
-};
+use governance::priority::{Lane, PriorityError, QueueId, RejectReason, Rejections};
 use governance::request::{Request, RequestPriority};
 use governance::tickets::Ticket;
 use governance::time::{Instant, Nanos};
@@ -109,53 +107,14 @@ pub(in crate::commands) fn drain(context: &mut Context<'_>, invocation: &Invocat
     context.say(format_args!("drained {shown}: {}", Count(count, "request")))
 }
 
-/// How many requests were in service in each queue, so that the slots that have become free are filled.
-pub(in crate::commands) struct FreedSlots(heapless::Vec<Occupied, QUEUES_MAX>);
-
-/// How a queue stood.
-struct Occupied {
-    queue: QueueId,
-    in_service: u32,
-    let_go: LetGo,
-}
-
-impl FreedSlots {
-    pub(in crate::commands) fn of(governor: &Governor, now: Instant) -> Self {
-        let queues = &governor.queues;
-        Self(
-            queues
-                .slas()
-                .filter_map(|(queue, _)| {
-                    let metrics = queues.get_queue_stats(now, queue)?;
-                    Some(Occupied {
-                        queue,
-                        in_service: busy(&metrics),
-                        let_go: LetGo(Some((queue, metrics.rejected))),
-                    })
-                })
-                .collect(),
-        )
+/// Takes requests of a queue into service as long as it is free for them, and tells each in a line.
+pub(in crate::commands) fn fill(context: &mut Context<'_>, queue: QueueId, is_json: bool) -> Outcome {
+    let now = context.system.now();
+    let let_go = LetGo::of(&context.engine.live, now.instant, queue);
+    while let Some(next) = context.engine.live.dequeue_next(now, queue) {
+        write_next(context.system, context.term, &next, now.instant, is_json)?;
     }
-
-    /// Takes requests into service where fewer are than before, and tells each in a line.
-    pub(in crate::commands) fn fill(&self, context: &mut Context<'_>, is_json: bool) -> Outcome {
-        for Occupied { queue, in_service, let_go } in &self.0 {
-            let now = context.system.now();
-            let metrics = context.engine.live.queues.get_queue_stats(now.instant, *queue);
-            if metrics.is_none_or(|metrics| busy(&metrics) >= *in_service) {
-                continue;
-            }
-            while let Some(next) = context.engine.live.dequeue_next(now, *queue) {
-                write_next(context.system, context.term, &next, now.instant, is_json)?;
-            }
-            let_go.tell(context, is_json)?;
-        }
-        Ok(())
-    }
-}
-
-const fn busy(metrics: &QueueMetrics) -> u32 {
-    metrics.in_service + metrics.exempt.in_service
+    let_go.tell(context, is_json)
 }
 
 /// How many requests a queue had let go by itself, so that those are told that it lets go.
@@ -202,6 +161,14 @@ impl LetGo {
     }
 }
 
+/// The class of a request whose turn it is, or that it has none.
+const fn class_of(next: &Dispatched) -> &'static str {
+    match next.lane {
+        Lane::Shared => next.priority.word(),
+        Lane::Exempt => "exempt",
+    }
+}
+
 /// Tells a request whose turn it is.
 fn write_next(
     system: &mut dyn System,
@@ -214,7 +181,7 @@ fn write_next(
     if is_json {
         return ObjectWriter::begin(system)?
             .display("ticket", next.ticket)?
-            .string("class", next.priority.word())?
+            .string("class", class_of(next))?
             .integer("waited_ns", next.waited.0)?
             .integer("deadline_in_ns", left.0)?
             .end();
@@ -224,7 +191,7 @@ fn write_next(
         "{}   ticket {}   class {}   waited {}",
         term.paint(Style::Good, "next"),
         term.paint(Style::Name, next.ticket),
-        next.priority,
+        class_of(next),
         Humanized(next.waited),
     )?;
     match left {
