@@ -14,20 +14,19 @@ use crate::cost::{BudgetSpec, CostCollector, CostError, CostHold, EVENT_AGE_MAX,
 use crate::decision::{Decision, Reason, Verdict};
 use crate::field::Quoted;
 use crate::outcome::{CompleteError, Completion, Disposition, Outcome};
-use crate::policy::{DefaultEffect, PolicyContext, PolicyEngine, PolicyError};
+use crate::policy::{DefaultEffect, PolicyEngine, PolicyError};
 use crate::priority::{ClassWeight, DEFAULT_WEIGHTS, PriorityError, PriorityScheduler, QueueTicket};
 use crate::quota::{QuotaAmounts, QuotaError, QuotaHold, QuotaManager};
 use crate::rate_limiter::{Access, LimitError, LimitHold, RateLimiter};
-use crate::request::{Request, RequestPriority, Settlement, Subject, Usage};
+use crate::request::{Request, RequestPriority, Subject, Usage};
 use crate::routes::{EXEMPT_GROUP, Routes};
 use crate::scope::{HashSecret, KeyName, Kind};
 use crate::tickets::{Ending, Ticket, TicketStats, Tickets};
 use crate::time::{Instant, Nanos, Now, WallTime};
 use core::fmt;
 use holders::Holders;
-use policies::Course;
 pub use queues::{Dispatched, WaitingError};
-use stages::{Destination, Entry, Stages, allowed, as_credit, verdict_of};
+use stages::{Asked, Destination, Entry, Stages, as_credit};
 
 /// What was decided, by verdict and by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -493,50 +492,12 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         // Not by `stages`: the subject borrows from the routes.
         let Self { limits, quotas, budgets, costs, tickets, policies, queues, .. } = self;
         let destination = if queues.is_empty() { None } else { destination(queues, limits, request, entry) };
-        let mut policy = None;
-        let checked = if policies.is_empty() && policies.default_effect() == DefaultEffect::Allow {
-            limits.check(now, &subject, access)
-        } else {
-            let class = destination.map(|destination| destination.class).or(request.priority);
-            let context = PolicyContext {
-                priority: class.unwrap_or_default(),
-                ..PolicyContext::of(request, latest.wall)
-            };
-            let (decision, course) = policies::ask(policies, limits, latest, &context, access);
-            policy = Some(decision);
-            match course {
-                Course::OwnLimits => limits.check(now, &subject, access),
-                Course::Throttled(limit) => limits.check_throttled(now, &subject, access, limit),
-                Course::Ended { verdict, reason, retry } => {
-                    return Decision { policy, retry, ..Decision::plain(verdict, reason) };
-                }
-            }
-        };
-        let clearance = match checked {
-            Ok(clearance) => clearance,
-            Err(refusal) => {
-                let decision = Decision::plain(Verdict::Deny, refusal.reason);
-                return Decision {
-                    policy,
-                    limit: Some(refusal.limit),
-                    retry: Some(refusal.retry),
-                    ..decision
-                };
-            }
-        };
-        let has_only_limits = quotas.is_empty() && budgets.is_empty() && !costs.has_prices();
-        let is_final = request.settlement == Settlement::Final && !clearance.needs_ticket();
-        if has_only_limits && is_final && destination.is_none() {
-            let verdict = verdict_of(&clearance);
-            let limit = match access {
-                Access::Charge => limits.charge(&subject, clearance),
-                Access::Peek => limits.release(clearance),
-            };
-            return Decision { policy, ..allowed(verdict, limit, None, None, None) };
+        let asked = Asked { now, latest, subject: &subject, destination, access };
+        let mut stages = Stages { held: Holders { limits, quotas, budgets, costs, tickets }, queues };
+        if policies.is_idle() {
+            return stages.decide(&asked, None);
         }
-        let held = Holders { limits, quotas, budgets, costs, tickets };
-        let decision = Stages { held, queues }.decide(latest, &subject, clearance, destination, access);
-        Decision { policy, ..decision }
+        policies::decide(policies, &mut stages, &asked)
     }
 
     fn stages(&mut self) -> Stages<'_, KEYS, LOG, TENANTS> {

@@ -211,6 +211,12 @@ impl PolicyEngine {
         self.len() == 0
     }
 
+    /// Whether it allows every request without a look: there are no policies, and the default is to allow.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        self.is_empty() && matches!(self.default_effect(), DefaultEffect::Allow)
+    }
+
     /// The number of the present set of policies.
     #[must_use]
     pub const fn generation(&self) -> Generation {

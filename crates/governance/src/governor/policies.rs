@@ -1,12 +1,37 @@
 //! What policies make of a request before anything else is asked.
 
-use crate::decision::{Reason, Verdict, Wait};
+use super::stages::{Asked, Stages};
+use crate::decision::{Decision, Reason, Verdict, Wait};
 use crate::policy::{Action, PolicyContext, PolicyDecision, PolicyEngine, PolicyReason};
 use crate::rate_limiter::{Access, LimitId, RateLimiter};
-use crate::time::Now;
+
+/// Asks the policies, and the stages behind them as the policies will have it.
+#[inline(never)]
+pub(super) fn decide<const KEYS: usize, const LOG: usize, const TENANTS: usize>(
+    policies: &mut PolicyEngine,
+    stages: &mut Stages<'_, KEYS, LOG, TENANTS>,
+    asked: &Asked<'_>,
+) -> Decision {
+    let request = asked.subject.request;
+    let class = asked.destination.map(|destination| destination.class).or(request.priority);
+    let context = PolicyContext {
+        priority: class.unwrap_or_default(),
+        ..PolicyContext::of(request, asked.latest.wall)
+    };
+    let policy = match asked.access {
+        Access::Charge => policies.evaluate_request(asked.latest, &context),
+        Access::Peek => policies.peek(&context),
+    };
+    let decision = match course(policies, stages.held.limits, &policy) {
+        Course::OwnLimits => stages.decide(asked, None),
+        Course::Throttled(limit) => stages.decide(asked, Some(limit)),
+        Course::Ended { verdict, reason, retry } => Decision { retry, ..Decision::plain(verdict, reason) },
+    };
+    Decision { policy: Some(policy), ..decision }
+}
 
 /// How it goes on with a request.
-pub(super) enum Course {
+enum Course {
     /// With the limits that match it.
     OwnLimits,
     /// With those, and with one limit more.
@@ -22,20 +47,13 @@ impl Course {
     }
 }
 
-/// Asks the policies, and finds the limit by which they throttle a request.
-#[inline(never)]
-pub(super) fn ask<const KEYS: usize, const LOG: usize>(
-    policies: &mut PolicyEngine,
+/// What the policies will have, with the limit by which they throttle.
+fn course<const KEYS: usize, const LOG: usize>(
+    policies: &PolicyEngine,
     limits: &RateLimiter<KEYS, LOG>,
-    now: Now,
-    context: &PolicyContext<'_>,
-    access: Access,
-) -> (PolicyDecision, Course) {
-    let decision = match access {
-        Access::Charge => policies.evaluate_request(now, context),
-        Access::Peek => policies.peek(context),
-    };
-    let course = match (decision.allowed, decision.decider) {
+    decision: &PolicyDecision,
+) -> Course {
+    match (decision.allowed, decision.decider) {
         (false, _) if decision.reason == PolicyReason::Rule => Course::denied(Reason::PolicyDenied),
         (false, _) => Course::denied(Reason::PolicyDefault),
         (true, None) => Course::OwnLimits,
@@ -51,6 +69,5 @@ pub(super) fn ask<const KEYS: usize, const LOG: usize>(
             }
             _ => Course::OwnLimits,
         },
-    };
-    (decision, course)
+    }
 }

@@ -12,7 +12,7 @@ use crate::priority::{
     Rejection, ServiceReport,
 };
 use crate::quota::{QuotaAmounts, QuotaClearance, QuotaHold, QuotaStanding};
-use crate::rate_limiter::{Access, Clearance, LimitHold};
+use crate::rate_limiter::{Access, Clearance, LimitHold, LimitId};
 use crate::request::{HashedSubject, RequestPriority, Settlement, Subject, Usage};
 use crate::scope::{KeyHash, Kind};
 use crate::tickets::Ticket;
@@ -32,6 +32,17 @@ struct Cleared<'a> {
     budgets: QuotaClearance,
     /// Its turn at its service, if that has a queue.
     turn: Option<Turn<'a>>,
+}
+
+/// What is to be decided.
+pub(super) struct Asked<'a> {
+    /// The time as it is told, of which the limits make what they need.
+    pub(super) now: Now,
+    /// The latest time that was seen.
+    pub(super) latest: Now,
+    pub(super) subject: &'a Subject<'a>,
+    pub(super) destination: Option<Destination>,
+    pub(super) access: Access,
 }
 
 /// The queue that a request goes to, and as what.
@@ -61,16 +72,41 @@ struct Turn<'a> {
 }
 
 impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS, LOG, TENANTS> {
+    /// Asks the limits that match, with one more where a policy throttles, and what is behind them; takes from all or
+    /// from none.
+    #[inline(always)] // to where it is known whether there is one more
+    pub(super) fn decide(&mut self, asked: &Asked<'_>, throttle: Option<LimitId>) -> Decision {
+        let &Asked { now, subject, destination, access, .. } = asked;
+        let limits = &mut self.held.limits;
+        let checked = match throttle {
+            None => limits.check(now, subject, access),
+            Some(throttle) => limits.check_throttled(now, subject, access, throttle),
+        };
+        let clearance = match checked {
+            Ok(clearance) => clearance,
+            Err(refusal) => {
+                let decision = Decision::plain(Verdict::Deny, refusal.reason);
+                return Decision { limit: Some(refusal.limit), retry: Some(refusal.retry), ..decision };
+            }
+        };
+        let Holders { quotas, budgets, costs, .. } = &self.held;
+        let has_only_limits = quotas.is_empty() && budgets.is_empty() && !costs.has_prices();
+        let is_final = subject.request.settlement == Settlement::Final && !clearance.needs_ticket();
+        if has_only_limits && is_final && destination.is_none() {
+            let verdict = verdict_of(&clearance);
+            let limit = match access {
+                Access::Charge => self.held.limits.charge(subject, clearance),
+                Access::Peek => self.held.limits.release(clearance),
+            };
+            return allowed(verdict, limit, None, None, None);
+        }
+        self.decide_behind_limits(asked, clearance)
+    }
+
     /// Asks the stages behind the limits, and takes from all or from none.
     #[inline(never)]
-    pub(super) fn decide(
-        &mut self,
-        now: Now,
-        subject: &Subject<'_>,
-        limits: Clearance,
-        destination: Option<Destination>,
-        access: Access,
-    ) -> Decision {
+    fn decide_behind_limits(&mut self, asked: &Asked<'_>, limits: Clearance) -> Decision {
+        let &Asked { latest: now, subject, destination, access, .. } = asked;
         let request = subject.request;
         let usage = request.usage();
         let hashed = HashedSubject::new(subject, self.held.limits.secret());
@@ -327,7 +363,7 @@ pub(super) fn as_credit(price: NanoUnits) -> u64 {
     NanoUnits(price.0.saturating_neg()).as_spent()
 }
 
-pub(super) fn verdict_of(limits: &Clearance) -> Verdict {
+fn verdict_of(limits: &Clearance) -> Verdict {
     match limits.delay() {
         Nanos::ZERO => Verdict::Allow,
         turn => Verdict::Delay(turn),
@@ -336,7 +372,7 @@ pub(super) fn verdict_of(limits: &Clearance) -> Verdict {
 
 /// An allowed request, and what speaks for it.
 #[inline(always)] // not to copy what each stage tells
-pub(super) fn allowed(
+fn allowed(
     verdict: Verdict,
     limit: Option<LimitStanding>,
     quota: Option<QuotaStanding>,

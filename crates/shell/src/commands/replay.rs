@@ -8,7 +8,6 @@ use crate::render::{Cell, Column, Grouped, Humanized, Table};
 use crate::replay::{Progress, Replay, ReplayOptions, ReplayReport, TenantSource};
 use crate::term::{Printable, Style, Term};
 use governance::export::ObjectWriter;
-use governance::policy::DefaultEffect;
 use governance::rate_limiter::DeniedKey;
 use governance::scope::{HashSecret, Kind, NameRef};
 use governance::text::Text;
@@ -207,7 +206,7 @@ fn write_text(
 
 fn write_policies(context: &mut Context<'_>) -> Outcome {
     let policies = &context.engine.replay.policies;
-    if policies.is_empty() && policies.default_effect() == DefaultEffect::Allow {
+    if policies.is_idle() {
         return Ok(());
     }
     let table = Table {
@@ -238,7 +237,7 @@ fn write_policies(context: &mut Context<'_>) -> Outcome {
 fn write_limits(context: &mut Context<'_>) -> Outcome {
     let replay = &context.engine.replay;
     let limiter = &replay.limits;
-    let is_all = replay.quotas.is_empty() && replay.budgets.is_empty() && replay.policies.is_empty();
+    let is_all = replay.quotas.is_empty() && replay.budgets.is_empty() && replay.policies.is_idle();
     if limiter.limits().next().is_none() && !is_all {
         // Something else may have denied: the lines of policies, quotas and budgets say so.
         return Ok(writeln!(context.system)?);
