@@ -105,7 +105,7 @@ const _: () = assert!(size_of::<Search<'_>>() <= 64 * 1024);
 impl<'a> Search<'a> {
     fn new(before: &'a PolicySet, after: &'a PolicySet, steps: u32) -> Self {
         let mut twins = [[0; POLICIES_MAX]; 2];
-        let all = || (0..).zip(before.rules().iter()).chain((128..).zip(after.rules().iter()));
+        let all = || (0..=127).zip(before.rules().iter()).chain((128..=255).zip(after.rules().iter()));
         for (side, set) in [before, after].into_iter().enumerate() {
             for (twin, rule) in twins[side].iter_mut().zip(set.rules()) {
                 *twin = all().find(|(_, other)| is_twin(rule, other)).map_or(0, |(number, _)| number);

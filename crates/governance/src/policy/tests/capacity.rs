@@ -3,8 +3,8 @@
 use super::naive::{NaiveRule, decide};
 use super::support::{any_call, at, configured, engine, lanes, peek, rule};
 use crate::policy::{
-    DefaultEffect, HEADER_NAMES_MAX, POLICIES_MAX, PolicyContext, PolicyError, PolicyRule, PolicySet, RuleId,
-    RuleSet, SET_ATOMS_MAX, each_misfit,
+    DefaultEffect, DiffOutcome, HEADER_NAMES_MAX, POLICIES_MAX, PolicyContext, PolicyError, PolicyRule,
+    PolicySet, RuleId, RuleSet, SET_ATOMS_MAX, diff, each_misfit,
 };
 use proptest::prelude::{ProptestConfig, Strategy, prop, proptest};
 
@@ -160,4 +160,18 @@ proptest! {
             assert_eq!(peek(&engine, &call), decide(&rules, DefaultEffect::Deny, &call));
         }
     }
+}
+
+#[test]
+fn full_sets_are_compared_in_either_direction() {
+    let mut full = Box::new(PolicySet::new());
+    for number in 0..POLICIES_MAX {
+        let service = format!("s{number}");
+        full.push(&rule(&format!("p{number}"), "deny", &[("service", service.as_str())])).unwrap();
+    }
+    let empty = Box::new(PolicySet::new());
+    for (before, after) in [(&full, &empty), (&empty, &full)] {
+        assert_eq!(diff(before, after, 10_000, &mut |_| ()), DiffOutcome::Different);
+    }
+    assert_eq!(diff(&full, &full, 10_000, &mut |_| ()), DiffOutcome::Equal);
 }
