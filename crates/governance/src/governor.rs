@@ -119,6 +119,18 @@ enum Hold {
     Queue(QueueTicket),
 }
 
+impl Hold {
+    /// Whether it sets an amount aside, and not a place among what is in flight, in service or awaited.
+    const fn is_of_an_amount(&self) -> bool {
+        match self {
+            Self::Limit(hold) => hold.lease().is_none(),
+            Self::Quota(hold) => !hold.unit().is_observed(),
+            Self::Budget(_) | Self::Cost(_) => true,
+            Self::Queue(_) => false,
+        }
+    }
+}
+
 /// What is kept of a request until its outcome is known.
 #[derive(Clone, Copy, Debug)]
 struct Memo {
@@ -129,10 +141,21 @@ struct Memo {
     waits: bool,
     /// Whether its amounts were final when it was decided: once it is dispatched, they are charged.
     is_final: bool,
+    /// How long its outcome is waited for, or its reservation stands, once it is not waiting.
+    expires_in: Nanos,
+    /// The turn that leaky queues gave it.
+    not_before: Instant,
 }
 
 impl Memo {
-    const EMPTY: Self = Self { usage: Usage::ZERO, reserves: false, waits: false, is_final: false };
+    const EMPTY: Self = Self {
+        usage: Usage::ZERO,
+        reserves: false,
+        waits: false,
+        is_final: false,
+        expires_in: Nanos::ZERO,
+        not_before: Instant(0),
+    };
 }
 
 /// The whole engine over `KEYS` keyed buckets, `LOG` entries of exact windows, and books for `TENANTS` tenants. All-zero
@@ -312,7 +335,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         if memo.waits && outcome.disposition == Disposition::Commit {
             return Err(CompleteError::Waiting);
         }
-        if outcome.has_amounts() && !memo.reserves {
+        if outcome.has_amounts() && !memo.reserves && !memo.waits {
             return Err(CompleteError::NothingReserved);
         }
         let taken = outcome.actual(&memo.usage)?;

@@ -74,6 +74,8 @@ pub enum TicketError {
     Voided,
     /// Nobody settled it in time, and what it held was given back.
     Expired,
+    /// It waited in a queue that has let it go, and what it held was given back.
+    LetGo,
 }
 
 impl fmt::Display for TicketError {
@@ -83,6 +85,7 @@ impl fmt::Display for TicketError {
             Self::Settled => "it was settled before; nothing was changed",
             Self::Voided => "it was voided before; nothing was changed",
             Self::Expired => "it has expired, and what it held was given back; nothing was changed",
+            Self::LetGo => "its queue has let it go, and what it held was given back; nothing was changed",
         })
     }
 }
@@ -98,6 +101,8 @@ pub enum Ending {
     Voided,
     /// By itself.
     Expired,
+    /// Because its queue has let its request go.
+    LetGo,
 }
 
 /// What has become of tickets.
@@ -115,7 +120,7 @@ pub struct TicketStats {
     pub opened: u64,
     /// Those that were settled.
     pub settled: u64,
-    /// Those that were voided.
+    /// Those that were voided, or let go by a queue.
     pub voided: u64,
     /// Those that expired.
     pub expired: u64,
@@ -147,6 +152,7 @@ enum State {
     Settled,
     Voided,
     Expired,
+    LetGo,
 }
 
 /// A place for tickets, one after the other.
@@ -166,11 +172,11 @@ struct Entry<M> {
     next_free: Link,
 }
 
-/// Tickets with holds of type `H` and a memo `M` each: four tickets and eight holds for each of `TENANTS`.
+/// Tickets with holds of type `H` and a memo `M` each: four tickets and 24 holds for each of `TENANTS`.
 #[derive(Debug)]
 pub(crate) struct Tickets<H, M, const TENANTS: usize> {
     entries: [[Entry<M>; 4]; TENANTS],
-    held: [[Held<H>; 8]; TENANTS],
+    held: [[Held<H>; 24]; TENANTS],
     /// Open tickets, the one with the earliest due hold first.
     heap: [[u32; 4]; TENANTS],
     open: usize,
@@ -186,7 +192,7 @@ pub(crate) struct Tickets<H, M, const TENANTS: usize> {
 
 impl<H: Copy, M: Copy, const TENANTS: usize> Tickets<H, M, TENANTS> {
     const TICKETS: usize = 4 * TENANTS;
-    const HOLDS: usize = 8 * TENANTS;
+    const HOLDS: usize = 24 * TENANTS;
 
     /// No tickets; `hold` and `memo` fill the places, and should be all-zero.
     pub(crate) const fn new(hold: H, memo: M) -> Self {
@@ -195,7 +201,7 @@ impl<H: Copy, M: Copy, const TENANTS: usize> Tickets<H, M, TENANTS> {
             Entry { memo, generation: 0, state: State::Open, holds: 0, due: 0, position: 0, next_free: 0 };
         Self {
             entries: [[entry; 4]; TENANTS],
-            held: [[Held { hold, due: 0, next: 0 }; 8]; TENANTS],
+            held: [[Held { hold, due: 0, next: 0 }; 24]; TENANTS],
             heap: [[0; 4]; TENANTS],
             open: 0,
             free: (0, 0),
@@ -298,12 +304,13 @@ impl<H: Copy, M: Copy, const TENANTS: usize> Tickets<H, M, TENANTS> {
                 State::Settled => TicketError::Settled,
                 State::Voided => TicketError::Voided,
                 State::Expired => TicketError::Expired,
+                State::LetGo => TicketError::LetGo,
             },
         };
         match error {
             TicketError::Unknown => self.stats.unknown += 1,
             TicketError::Expired => self.stats.late += 1,
-            TicketError::Settled | TicketError::Voided => self.stats.repeated += 1,
+            TicketError::Settled | TicketError::Voided | TicketError::LetGo => self.stats.repeated += 1,
         }
         Err(error)
     }
@@ -340,6 +347,48 @@ impl<H: Copy, M: Copy, const TENANTS: usize> Tickets<H, M, TENANTS> {
         Some(hold)
     }
 
+    /// Takes the next hold off an open ticket that `is_it`; those before it stay.
+    pub(crate) fn take_hold_if(&mut self, ticket: Ticket, is_it: impl Fn(&H) -> bool) -> Option<H> {
+        let (mut before, mut link) = (0, self.entry(ticket.index as usize).holds);
+        while let Some(place) = (link as usize).checked_sub(1) {
+            let Held { hold, next, .. } = self.held.as_flattened()[place];
+            if is_it(&hold) {
+                self.unlink(ticket.index as usize, before, next);
+                self.give_back(place);
+                return Some(hold);
+            }
+            (before, link) = (link, next);
+        }
+        None
+    }
+
+    /// Sets anew when each hold of an open ticket is due; without a hold, it is due as it was.
+    pub(crate) fn renew(&mut self, ticket: Ticket, due_of: impl Fn(&H) -> Instant) {
+        let index = ticket.index as usize;
+        let (mut first, mut link) = (u64::MAX, self.entry(index).holds);
+        if link == 0 {
+            return;
+        }
+        while let Some(place) = (link as usize).checked_sub(1) {
+            let held = &mut self.held.as_flattened_mut()[place];
+            held.due = due_of(&held.hold).0;
+            (first, link) = (first.min(held.due), held.next);
+        }
+        let entry = self.entry_mut(index);
+        entry.due = first;
+        let position = entry.position as usize - 1;
+        self.rise(position);
+        self.sink(position);
+    }
+
+    /// Puts what comes after a hold in its place: behind the one before it, or first.
+    fn unlink(&mut self, index: usize, before: Link, next: Link) {
+        match (before as usize).checked_sub(1) {
+            Some(before) => self.held.as_flattened_mut()[before].next = next,
+            None => self.entry_mut(index).holds = next,
+        }
+    }
+
     /// Ends an open ticket whose holds have been taken.
     pub(crate) fn end(&mut self, ticket: Ticket, ending: Ending) {
         let index = ticket.index as usize;
@@ -351,6 +400,7 @@ impl<H: Copy, M: Copy, const TENANTS: usize> Tickets<H, M, TENANTS> {
             Ending::Settled => State::Settled,
             Ending::Voided => State::Voided,
             Ending::Expired => State::Expired,
+            Ending::LetGo => State::LetGo,
         };
         (entry.position, entry.next_free) = (0, 0);
         match (self.free.1 as usize).checked_sub(1) {
@@ -360,7 +410,7 @@ impl<H: Copy, M: Copy, const TENANTS: usize> Tickets<H, M, TENANTS> {
         self.free.1 = link(index);
         match ending {
             Ending::Settled => self.stats.settled += 1,
-            Ending::Voided => self.stats.voided += 1,
+            Ending::Voided | Ending::LetGo => self.stats.voided += 1,
             Ending::Expired => self.stats.expired += 1,
         }
     }
@@ -401,10 +451,7 @@ impl<H: Copy, M: Copy, const TENANTS: usize> Tickets<H, M, TENANTS> {
             (before, link) = (link, held.next);
         }
         let (before, place, held) = found.expect("a ticket is due when one of its holds is");
-        match (before as usize).checked_sub(1) {
-            Some(before) => self.held.as_flattened_mut()[before].next = held.next,
-            None => self.entry_mut(index).holds = held.next,
-        }
+        self.unlink(index, before, held.next);
         self.give_back(place);
         if self.entry(index).holds == 0 {
             self.end(ticket, Ending::Expired);
@@ -524,7 +571,7 @@ mod tests {
         assert!(!tickets.has_room(0));
         tickets.end(open[2], Ending::Settled);
         assert_eq!(tickets.look_up(open[2]), Err(TicketError::Settled));
-        assert!(tickets.has_room(8) && !tickets.has_room(9));
+        assert!(tickets.has_room(24) && !tickets.has_room(25));
         let again = tickets.open((), Instant(u64::MAX));
         assert_eq!(tickets.look_up(open[2]), Err(TicketError::Unknown), "its place was used again");
         assert_eq!(tickets.look_up(again), Ok(()));
@@ -564,7 +611,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
         #[test]
-        fn equals_a_map(steps in prop::collection::vec((0..6u8, 0..40u64, 0..4usize), 0..300)) {
+        fn equals_a_map(steps in prop::collection::vec((0..6u8, 0..40u64, 0..9usize), 0..300)) {
             let mut tickets = Tickets::<u64, (), 4>::new(0, ());
             let mut naive: BTreeMap<String, (Ticket, Vec<(u64, u64)>)> = BTreeMap::new();
             let (mut now, mut serial) = (0, 0);
@@ -572,7 +619,7 @@ mod tests {
                 match action {
                     0..=2 => {
                         let held: usize = naive.values().map(|(_, holds)| holds.len()).sum();
-                        let room = naive.len() < 16 && held + count <= 32;
+                        let room = naive.len() < 16 && held + count <= 96;
                         assert_eq!(tickets.has_room(count), room);
                         if room {
                             let ticket = tickets.open((), Instant(u64::MAX));

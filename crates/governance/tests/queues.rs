@@ -1,15 +1,17 @@
 //! Queues in the way of a request: what waits has a ticket, is charged once, and is given back when it is let go.
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
 
+use governance::cost::{CostModel, Price};
 use governance::decision::{Decision, Reason, Verdict, Wait};
 use governance::governor::{Governor, WaitingError};
-use governance::limit::{BucketShape, LimitSpec, RateLimitAlgorithm};
+use governance::limit::{BucketShape, ConcurrencyShape, LimitName, LimitSpec, RateLimitAlgorithm};
 use governance::outcome::{CompleteError, Disposition, Outcome};
 use governance::priority::{Lane, PriorityError, QueueId, RejectReason, SLA};
-use governance::request::{Request, RequestPriority, Unit};
+use governance::quota::{QuotaSpec, QuotaUnit};
+use governance::request::{Request, RequestPriority, Settlement, Unit};
 use governance::scope::{HashSecret, KeyName, Kind, Name, NameRef, Scope};
 use governance::tickets::{Ticket, TicketError};
-use governance::time::{Instant, Nanos, Now, WallTime};
+use governance::time::{Cycle, Instant, Nanos, Now, Schedule, WallTime};
 
 type Small = Governor<64, 64, 4>;
 
@@ -74,7 +76,11 @@ fn a_request_starts_if_its_service_is_free_and_else_waits_for_its_turn() {
     let next = governor.dequeue_next(at(5), queue).unwrap();
     assert_eq!((next.ticket, next.waited), (ticket(&second), Nanos(4 * MS)));
     let completion = governor.complete(at(9), next.ticket, &done(4)).unwrap();
-    assert_eq!((completion.settled, completion.stale), (2, 0));
+    assert_eq!(
+        (completion.settled, completion.stale),
+        (1, 0),
+        "its limit was settled when it was dispatched"
+    );
     assert_eq!(left(&mut governor, 9, "acme"), 8, "each was charged once");
     assert_eq!((governor.counters().queued, governor.counters().allowed), (1, 2));
     assert_eq!(governor.ticket_stats().open, 0);
@@ -93,7 +99,7 @@ fn what_misses_its_deadline_is_let_go_and_given_back() {
     governor.tick(at(150));
     assert_eq!(left(&mut governor, 150, "acme"), 8);
     let over = governor.complete(at(150), ticket(&late), &done(1));
-    assert_eq!(over, Err(CompleteError::Ticket(TicketError::Voided)));
+    assert_eq!(over, Err(CompleteError::Ticket(TicketError::LetGo)));
     governor.complete(at(160), ticket(&first), &done(160)).unwrap();
     assert_eq!(governor.dequeue_next(at(160), queue).unwrap().ticket, ticket(&patient));
     let metrics = governor.queues.get_queue_stats(Instant(160 * MS), queue).unwrap();
@@ -114,7 +120,7 @@ fn a_full_queue_lets_go_of_the_lowest_class_and_never_of_a_higher_one() {
     assert_eq!(high.reason, Reason::Queued);
     assert_eq!(left(&mut governor, 2, "acme"), 6, "the one that went was given back");
     let over = governor.complete(at(2), ticket(&batch), &done(1));
-    assert_eq!(over, Err(CompleteError::Ticket(TicketError::Voided)));
+    assert_eq!(over, Err(CompleteError::Ticket(TicketError::LetGo)));
     let refused = governor.admit(at(3), &in_class(RequestPriority::Batch));
     assert_eq!((refused.verdict, refused.reason), (Verdict::Deny, Reason::QueueFull));
     assert!(matches!(refused.retry, Some(Wait::For(_))) && refused.ticket.is_none());
@@ -141,7 +147,7 @@ fn operators_move_and_take_out_what_waits_by_its_ticket() {
     let other = governor.admit(at(0), &from("acme"));
     governor.requeue_request(at(1), ticket(&other), RequestPriority::Critical).unwrap();
     governor.preempt_request(at(1), ticket(&one)).unwrap();
-    assert_eq!(governor.preempt_request(at(1), ticket(&one)), Err(WaitingError::Ticket(TicketError::Voided)));
+    assert_eq!(governor.preempt_request(at(1), ticket(&one)), Err(WaitingError::Ticket(TicketError::LetGo)));
     assert_eq!(governor.preempt_request(at(1), ticket(&running)), Err(WaitingError::NotWaiting));
     let unknown = governor.requeue_request(at(1), "99-1".parse().unwrap(), RequestPriority::Low);
     assert_eq!(unknown, Err(WaitingError::Ticket(TicketError::Unknown)));
@@ -162,14 +168,95 @@ fn operators_move_and_take_out_what_waits_by_its_ticket() {
 fn a_request_in_service_that_nobody_completes_frees_its_service_and_stays_charged() {
     let (mut governor, queue) = governor();
     governor.admit(at(0), &from("acme"));
-    let second = Request { deadline: Some(Instant(u64::MAX)), ..from("acme") };
-    governor.admit(at(0), &second);
+    let patient = Request { deadline: Some(Instant(u64::MAX)), ..from("acme") };
+    let second = governor.admit(at(0), &patient);
     governor.tick(at(3_600_000));
     let metrics = governor.queues.get_queue_stats(Instant(3_600_000 * MS), queue).unwrap();
-    assert_eq!((metrics.in_service, metrics.waiting), (0, 0), "both tickets have expired");
-    assert_eq!(governor.ticket_stats().expired, 2);
-    // A token comes each hour; the one that still waited is given back.
-    assert_eq!(left(&mut governor, 3_600_000, "acme"), 10);
+    assert_eq!((metrics.in_service, metrics.waiting), (0, 1), "what waits does not run out");
+    let next = governor.dequeue_next(at(3_600_000), queue).unwrap();
+    assert_eq!(next.ticket, ticket(&second));
+    assert_eq!(left(&mut governor, 3_600_000, "acme"), 9, "a token came in the hour");
+    governor.tick(at(7_199_999));
+    assert_eq!(governor.ticket_stats().open, 1, "its hour began with its service");
+    governor.tick(at(7_200_000));
+    assert_eq!((governor.ticket_stats().open, governor.ticket_stats().expired), (0, 2));
+    assert_eq!(left(&mut governor, 7_200_000, "acme"), 10, "another token came, and nothing was given back");
+}
+
+/// With a price of 1 USD, and a budget of 3 USD a month for each tenant.
+fn with_budget(governor: &mut Small) {
+    let model = CostModel {
+        service: Name::new("api").unwrap(),
+        base_cost: Price::parse("1 USD").unwrap(),
+        ..CostModel::default()
+    };
+    governor.costs.define_cost_model(&model).unwrap();
+    let schedule = Schedule { cycle: Cycle::Monthly, anchor: WallTime(0) };
+    let scope = Scope::parse("tenant:*").unwrap();
+    let budget = QuotaSpec::new(scope, QuotaUnit::Cost, 3_000_000_000, schedule).unwrap();
+    governor.budgets.allocate_quota(&budget).unwrap();
+}
+
+#[test]
+fn a_budget_is_charged_for_what_was_dispatched_and_never_completed() {
+    let (mut governor, queue) = governor();
+    with_budget(&mut governor);
+    let patient = Request { deadline: Some(Instant(u64::MAX)), ..from("acme") };
+    for hour in 0..3 {
+        let now = at(hour * 3_600_000);
+        assert!(governor.enqueue(now, &patient, Lane::Shared).unwrap().is_allowed());
+        governor.dequeue_next(now, queue).unwrap();
+    }
+    let refused = governor.admit(at(3 * 3_600_000), &patient);
+    assert_eq!(refused.reason, Reason::OverBudget, "although each ticket has run out by itself");
+}
+
+#[test]
+fn leases_and_reservations_begin_with_the_service() {
+    let (mut governor, queue) = governor();
+    let scope = Scope::parse("tenant:*").unwrap();
+    let in_flight = ConcurrencyShape { limit: 1, lease: Nanos(30_000 * MS) };
+    let spec = LimitSpec::new(scope, RateLimitAlgorithm::Concurrency(in_flight), Unit::Requests).unwrap();
+    governor.limits.add(&LimitSpec { name: LimitName::new("in-flight").unwrap(), ..spec }).unwrap();
+    let settlement = Settlement::Reserve { expires_in: Nanos(10_000 * MS) };
+    let deadline = Some(Instant(100_000 * MS));
+    let waiting = Request { settlement, deadline, ..from("acme") };
+    let decision = governor.enqueue(at(0), &waiting, Lane::Shared).unwrap();
+    // It has waited for longer than its reservation stands and its lease lasts.
+    let next = governor.dequeue_next(at(40_000), queue).unwrap();
+    assert_eq!(governor.admit(at(40_001), &waiting).reason, Reason::OverLimit, "its lease has begun");
+    governor.complete(at(49_999), next.ticket, &done(9_999)).unwrap();
+    assert_eq!(next.ticket, ticket(&decision));
+    let again = governor.enqueue(at(50_000), &waiting, Lane::Shared).unwrap();
+    governor.dequeue_next(at(50_000), queue).unwrap();
+    governor.tick(at(60_000));
+    let late = governor.complete(at(60_000), ticket(&again), &done(1));
+    assert_eq!(late, Err(CompleteError::Ticket(TicketError::Expired)), "ten seconds after its dispatch");
+}
+
+#[test]
+fn the_turn_of_a_leaky_queue_is_kept() {
+    let (mut governor, queue) = governor();
+    let shape = BucketShape { capacity: 10, rate: "1/s".parse().unwrap() };
+    let scope = Scope::parse("service:api").unwrap();
+    let spec = LimitSpec::new(scope, RateLimitAlgorithm::LeakyQueue(shape), Unit::Requests).unwrap();
+    governor.limits.add(&spec).unwrap();
+    let patient = Request { deadline: Some(Instant(60_000 * MS)), ..from("acme") };
+    let first = governor.admit(at(0), &patient);
+    let second = governor.admit(at(0), &patient);
+    assert_eq!(second.verdict, Verdict::Queue(Nanos(1_000 * MS)), "longer than the service takes");
+    governor.complete(at(1), ticket(&first), &done(1)).unwrap();
+    assert_eq!(governor.dequeue_next(at(1), queue).unwrap().turn, Nanos(999 * MS));
+}
+
+#[test]
+fn an_exempt_request_that_waits_can_be_given_up() {
+    let (mut governor, queue) = governor();
+    let decision = governor.enqueue(at(0), &from("operator"), Lane::Exempt).unwrap();
+    assert_eq!(governor.complete(at(1), ticket(&decision), &done(1)), Err(CompleteError::Waiting));
+    let voided = Outcome { disposition: Disposition::Void, ..Outcome::default() };
+    governor.complete(at(1), ticket(&decision), &voided).unwrap();
+    assert_eq!(governor.dequeue_next(at(1), queue), None);
 }
 
 #[test]

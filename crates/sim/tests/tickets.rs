@@ -19,7 +19,7 @@ const DAY: u64 = 86_400 * SECOND;
 const TENANTS: usize = 16;
 /// As many tickets as there can be, and as many holds.
 const TICKETS_MAX: usize = 4 * TENANTS;
-const HOLDS_MAX: usize = 8 * TENANTS;
+const HOLDS_MAX: usize = 24 * TENANTS;
 /// The price of a token, in nano-units.
 const TOKEN: i128 = 1_000_000;
 
@@ -358,8 +358,12 @@ fn when_there_are_no_tickets_left_nothing_is_charged() {
 
 #[test]
 fn when_no_more_can_be_held_nothing_is_charged() {
-    let mut held = Held::with(&[BUCKET, QUOTA, MONEY]);
-    let tickets: Vec<Ticket> = (0..HOLDS_MAX / 4).map(|_| held.reserve(at(0), 1)).collect();
+    // Eight holds each: five buckets, the quota, the budget, the cost.
+    let others = ["second", "third", "fourth", "fifth"]
+        .map(|name| BUCKET.replace("name = \"bucket\"", &format!("name = \"{name}\"")));
+    let [second, third, fourth, fifth] = &others;
+    let mut held = Held::with(&[BUCKET, second, third, fourth, fifth, QUOTA, MONEY]);
+    let tickets: Vec<Ticket> = (0..HOLDS_MAX / 8).map(|_| held.reserve(at(0), 1)).collect();
     assert_eq!(held.governor().ticket_stats().holds, HOLDS_MAX);
     let before = held.dump(at(0));
     let decision = held.ask(at(0), 1, Some(60));

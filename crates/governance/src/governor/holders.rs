@@ -69,6 +69,6 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Holders<'_, KEYS
         while let Some(hold) = self.tickets.take_hold(ticket) {
             self.settle(now, &hold, &Usage::ZERO, None, &mut None);
         }
-        self.tickets.end(ticket, Ending::Voided);
+        self.tickets.end(ticket, Ending::LetGo);
     }
 }

@@ -11,7 +11,7 @@ use crate::priority::{
 use crate::rate_limiter::Access;
 use crate::request::{Request, RequestPriority};
 use crate::scope::{KeyHash, KeyName, Kind};
-use crate::tickets::{Ending, Ticket, TicketError};
+use crate::tickets::{Ticket, TicketError};
 use crate::time::{Instant, Nanos, Now};
 use core::fmt;
 
@@ -28,6 +28,8 @@ pub struct Dispatched {
     pub deadline: Instant,
     /// Where it waited.
     pub lane: Lane,
+    /// How long it still has to wait for its turn of leaky queues.
+    pub turn: Nanos,
 }
 
 /// Why nothing was done with a request that waits. Nothing was changed.
@@ -85,13 +87,10 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         let (queues, mut held) = self.parts();
         let next = queues.dequeue_next(now.instant, queue, &mut |dropped| let_go(&mut held, now, dropped))?;
         let ticket = Ticket::from_bits(next.request_id);
-        if let Some(memo) = self.tickets.memo_mut(ticket) {
-            memo.waits = false;
-            // What was set aside only because it waited is charged, whatever becomes of it.
-            memo.reserves = !memo.is_final;
-        }
+        let turn = self.begin_service(now, ticket);
         Some(Dispatched {
             ticket,
+            turn,
             priority: next.priority,
             waited: next.waited,
             deadline: next.deadline,
@@ -162,17 +161,37 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         queues.tick(now.instant, &mut |dropped| let_go(&mut held, now, dropped));
     }
 
+    /// A request waits no more: what was set aside only because it waited is charged, leases begin, and its outcome is
+    /// waited for from now on. Gives how long it has to wait for its turn of leaky queues.
+    fn begin_service(&mut self, now: Now, ticket: Ticket) -> Nanos {
+        let Some(memo) = self.tickets.memo_mut(ticket) else { return Nanos::ZERO };
+        memo.waits = false;
+        memo.reserves &= !memo.is_final;
+        let Memo { usage, is_final, expires_in, not_before, .. } = *memo;
+        if is_final {
+            // The price comes first: what it comes to is what the budgets are charged.
+            let mut posted = None;
+            while let Some(hold) = self.tickets.take_hold_if(ticket, Hold::is_of_an_amount) {
+                self.stages().settle(now, &hold, &usage, None, &mut posted);
+            }
+        }
+        let due = now.instant.after(expires_in);
+        self.tickets.renew(ticket, |hold| match hold {
+            Hold::Limit(hold) => hold.lease().map_or(due, |lease| lease_due(now, lease, is_final, due)),
+            _ => due,
+        });
+        not_before.since(now.instant)
+    }
+
     /// Nothing is asked of it but a place in the queue.
     fn enqueue_exempt(&mut self, now: Now, queue: QueueId, request: &Request<'_>) -> Decision {
         let at_once = Decision::plain(Verdict::Allow, Reason::Exempt);
         if !self.tickets.has_room(1) {
             return at_once;
         }
-        let due = now.instant.after(OUTCOME_EXPIRES_IN);
         let usage = request.usage();
-        let ticket = self.tickets.open(Memo { usage, reserves: false, waits: true, is_final: true }, due);
         let queued = QueuedRequest {
-            request_id: ticket.to_bits(),
+            request_id: 0,
             priority: RequestPriority::Critical,
             arrival_time: now.instant,
             sla_deadline: None,
@@ -180,17 +199,18 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
             cost_us: 0,
             lane: Lane::Exempt,
         };
-        match self.queues.enqueue_request(now.instant, queue, &queued, &mut |_| {}) {
-            Ok(place) => {
-                self.tickets.hold(ticket, Hold::Queue(place), due);
-                let wait = Verdict::Queue(Nanos::ZERO);
-                Decision { ticket: Some(ticket), ..Decision::plain(wait, Reason::Exempt) }
-            }
-            Err(_) => {
-                self.tickets.end(ticket, Ending::Voided);
-                at_once
-            }
+        if self.queues.room(now.instant, queue, &queued, Access::Peek).is_err() {
+            return at_once;
         }
+        let expires_in = OUTCOME_EXPIRES_IN;
+        let memo = Memo { usage, waits: true, is_final: true, expires_in, ..Memo::EMPTY };
+        // It is never too late, so that it can wait for as long as there is time.
+        let due = Instant(u64::MAX);
+        let ticket = self.tickets.open(memo, due);
+        let queued = QueuedRequest { request_id: ticket.to_bits(), ..queued };
+        let place = self.queues.enqueue_request(now.instant, queue, &queued, &mut |_| {});
+        self.tickets.hold(ticket, Hold::Queue(place.expect("its lane has room")), due);
+        Decision { ticket: Some(ticket), ..Decision::plain(Verdict::Queue(Nanos::ZERO), Reason::Exempt) }
     }
 
     /// Where the request of a ticket waits.
@@ -211,6 +231,12 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         let Self { limits, quotas, budgets, costs, tickets, queues, .. } = self;
         (queues, Holders { limits, quotas, budgets, costs, tickets })
     }
+}
+
+/// When the place of a request among what is in flight is given back: with the reservation ends what it is for.
+pub(super) fn lease_due(now: Now, lease: Nanos, is_final: bool, due: Instant) -> Instant {
+    let lease = now.instant.after(lease);
+    if is_final { lease } else { lease.min(due) }
 }
 
 /// Gives back what was set aside for a request that its queue has let go.

@@ -2,6 +2,7 @@
 //! none.
 
 use super::holders::Holders;
+use super::queues::lease_due;
 use super::{Hold, Memo, OUTCOME_EXPIRES_IN, RESERVED_FOR_MAX};
 use crate::cost::{Estimate, Quote};
 use crate::decision::{Decision, LimitStanding, Reason, Verdict, Wait};
@@ -9,7 +10,7 @@ use crate::money::NanoUnits;
 use crate::outcome::{Disposition, Outcome};
 use crate::priority::{
     EnqueueError, Lane, Origin, Placement, PriorityScheduler, QueueId, QueuedRequest, RejectReason,
-    Rejection, ServiceReport,
+    Rejection, SLA, ServiceReport,
 };
 use crate::quota::{QuotaAmounts, QuotaClearance, QuotaHold, QuotaStanding};
 use crate::rate_limiter::{Access, Clearance, LimitHold, LimitId};
@@ -69,6 +70,8 @@ struct Turn<'a> {
     request: QueuedRequest<'a>,
     /// How long it will wait, if it does.
     wait: Option<Nanos>,
+    /// When it is let go at the latest, if it waits.
+    deadline: Instant,
 }
 
 impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS, LOG, TENANTS> {
@@ -172,7 +175,9 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
         } else {
             Some(self.queues.estimate_queue_time(now.instant, queue, class, tenant))
         };
-        Ok(Turn { queue, request, wait })
+        let latency = self.queues.get_sla(queue).map_or(Nanos::ZERO, SLA::latency);
+        let deadline = request.sla_deadline.unwrap_or(now.instant.after(latency));
+        Ok(Turn { queue, request, wait, deadline })
     }
 
     /// The queue refuses what every other stage has agreed to.
@@ -259,17 +264,19 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
         let Cleared { limits, quotas, quote, budgets, turn } = cleared;
         let verdict = verdict_of(&limits);
         let is_final = subject.request.settlement == Settlement::Final;
-        let memo = Memo { usage: subject.request.usage(), reserves, waits, is_final };
-        let due = now.instant.after(expires_in);
+        let not_before = now.instant.after(limits.delay());
+        let usage = subject.request.usage();
+        let memo = Memo { usage, reserves, waits, is_final, expires_in, not_before };
+        // While it waits, nothing runs out: the queue lets it go at its deadline.
+        let begins = turn.filter(|_| waits).map_or(now.instant, |turn| turn.deadline);
+        let due = begins.after(expires_in);
         let ticket = self.held.tickets.open(memo, due);
         let dropped = turn.and_then(|turn| self.take_turn(now, ticket, turn, due));
         let tickets = &mut self.held.tickets;
         let mut keep_limit = |hold: LimitHold| {
             let due = match hold.lease() {
-                // With the reservation ends what it is for.
-                Some(lease) if reserves => now.instant.after(lease).min(due),
-                Some(lease) => now.instant.after(lease),
-                None => due,
+                Some(lease) if !waits => lease_due(now, lease, !reserves, due),
+                _ => due,
             };
             tickets.hold(ticket, Hold::Limit(hold), due);
         };
@@ -300,7 +307,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
         }
         let decision = Decision { ticket: Some(ticket), ..allowed(verdict, limit, quota, budget, price) };
         match turn.and_then(|turn| turn.wait) {
-            Some(wait) => Decision { verdict: Verdict::Queue(wait), reason: Reason::Queued, ..decision },
+            Some(wait) => queued(verdict, wait, decision),
             None => decision,
         }
     }
@@ -331,7 +338,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
         let budget = self.held.budgets.release(cleared.budgets);
         let decision = allowed(verdict, limit, quota, budget, cleared.quote.amount());
         match cleared.turn.and_then(|turn| turn.wait) {
-            Some(wait) => Decision { verdict: Verdict::Queue(wait), reason: Reason::Queued, ..decision },
+            Some(wait) => queued(verdict, wait, decision),
             None => decision,
         }
     }
@@ -356,6 +363,12 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
             _ => self.queues.cancel(now.instant, *place).is_ok(),
         }
     }
+}
+
+/// A request that waits for its service, and for its turn of leaky queues if that takes longer.
+fn queued(verdict: Verdict, wait: Nanos, decision: Decision) -> Decision {
+    let wait = if let Verdict::Delay(turn) = verdict { wait.max(turn) } else { wait };
+    Decision { verdict: Verdict::Queue(wait), reason: Reason::Queued, ..decision }
 }
 
 /// What a price gives back: all that was charged before becomes cheaper where a volume price falls.
