@@ -14,19 +14,27 @@
 //! they never wrap: one of 64 bits could wrap past a flow that was idle for long, which would then wait for ever. Where
 //! a queue, or a class, has nothing more that waits or is in service, all debts in it end.
 //!
-//! **Costs** are microseconds of service: what a request declares, else an estimate for its class that follows what
-//! service really takes. What it took instead is charged or refunded when it is completed; a refund to what still waits
-//! does not reach below the virtual time.
+//! **Costs** are microseconds of service: what a request declares, up to the latency of its agreement, else an estimate
+//! for its class that follows what service really takes. What it took instead is charged or refunded when it is completed
+//! or given up; a refund to what still waits does not reach below the virtual time.
 //!
 //! **Deadlines.** A request that cannot be answered in time any more is refused, or dropped at its turn, on a tick, and
-//! before others when room is needed. A full queue, or pool, sheds until one fits: what is too late of the lowest class,
-//! else the latest deadline of the lowest class, the newcomer among them. Nothing is dropped without a word: each one is
-//! counted under its [`RejectReason`] and told to the caller. At any time the arrivals of a queue are those that were
-//! served, that wait, and that were rejected.
+//! before others when room is needed. Where a queue, or the pool, is full, one goes for each that comes: what is too late
+//! of the lowest class, else the one with the latest deadline of the lowest class. A newcomer of a lower class is turned
+//! away instead. One of the same class is weighed against it: it is the one of both whose tenant has more waiting by its
+//! weight that goes, the newcomer counted with its own, and of equal ones the later deadline, so that a tenant cannot
+//! fill the queue by itself. Where the depth is lowered below what waits, nothing goes for that: each arrival takes the
+//! place of one, until the queue has shrunk by service.
+//!
+//! Nothing is dropped without a word: each one is counted under its [`RejectReason`] and told to the caller. At any time
+//! the arrivals of a queue are those that were served, that wait, and that were rejected. What there is no room or no
+//! time for counts for the agreement as not answered in time.
 //!
 //! **The bound.** While the head of a class waits, each other class receives at most what the largest charge of the
 //! first comes to at the ratio of their strides, rounded up, and one largest charge of its own; a charge is that of a
-//! dispatch with the upward corrections until the next. See [`PriorityScheduler::enforce_fairness`].
+//! dispatch with the upward corrections until the next. Charges count since the queue was last at rest. The bound is of
+//! requests that wait: in a full queue a higher class sheds a lower one, which then has no head that waits. See
+//! [`PriorityScheduler::enforce_fairness`].
 //!
 //! **Costs of an operation.** Each takes O(log n) at worst, and O(log n) more for each request that it drops: what comes
 //! in order lies in lists, the rest in leftist heaps beside them. A tick, [`PriorityScheduler::next_due`] and the views
@@ -225,6 +233,7 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
             heads: self.heads.as_flattened_mut().as_flattened_mut(),
             histograms: &mut self.histograms,
             shared: &mut self.shared,
+            notices: &mut self.notices,
         })
     }
 

@@ -209,6 +209,9 @@ struct Watched<'a> {
     classes: Pairs,
     tenants: Vec<Pairs>,
     starvation: Starvation,
+    /// The most that a request of each class has cost. This, as what is measured of waits, is since nothing waited or
+    /// was in service.
+    largest: [u64; CLASSES],
     found: Found,
     /// How likely classes and tenants ask, and how likely anybody asks instead of being served, in percent.
     class_odds: [u64; CLASSES],
@@ -229,6 +232,7 @@ impl<'a> Watched<'a> {
             classes: Pairs::new(&wide(&setup.weights)),
             tenants: setup.tenant_weights.iter().map(|weights| Pairs::new(&wide(weights))).collect(),
             starvation: Starvation::new(CLASSES),
+            largest: [0; CLASSES],
             found: Found::default(),
             class_odds: [1; CLASSES],
             tenant_odds: [1; TENANTS],
@@ -248,6 +252,9 @@ impl<'a> Watched<'a> {
                 self.cancel(server);
             } else {
                 self.serve(server);
+            }
+            if self.waiting.is_empty() && self.serving.is_empty() {
+                (self.starvation, self.largest) = (Starvation::new(CLASSES), [0; CLASSES]);
             }
             if step % 256 == 0 || step + 1 == steps {
                 self.compare(server);
@@ -336,6 +343,7 @@ impl<'a> Watched<'a> {
         self.leave_line(number);
         let (classes, tenants) = (self.classes.serve(class, cost), self.tenants[class].serve(tenant, cost));
         self.starvation.serve(class, cost);
+        self.largest[class] = self.largest[class].max(cost);
         self.serving.push_back(number);
         if self.setup.servers == 1 {
             // What it took is known before the next one is chosen.
@@ -359,7 +367,7 @@ impl<'a> Watched<'a> {
     /// What the others were given while a head waited, against the bound.
     fn compare(&mut self, server: &mut dyn Server) {
         let weights = self.setup.weights.map(u64::from);
-        let largest: Vec<u64> = (0..CLASSES).map(|class| self.classes.largest(class)).collect();
+        let largest = self.largest;
         let told = server.bounds();
         for class in (0..CLASSES).filter(|class| largest[*class] > 0) {
             let (bound, worst) = (starvation_bound(&weights, &largest, class), self.starvation.worst(class));

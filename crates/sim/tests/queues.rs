@@ -38,6 +38,7 @@ struct Item {
     queue: usize,
     class: usize,
     tenant: u64,
+    weight: u32,
     arrival: u64,
     deadline: u64,
     cost_us: u32,
@@ -67,6 +68,8 @@ struct Both<'a> {
     queues: [QueueId; QUEUES],
     slas: [SLA; QUEUES],
     items: Vec<Item>,
+    /// What tenants weigh in classes.
+    weights: BTreeMap<(usize, usize, u64), u32>,
     over: Vec<QueueTicket>,
     /// The last one is the exempt lane.
     counts: [[Counts; CLASSES + 1]; QUEUES],
@@ -119,6 +122,7 @@ impl<'a> Both<'a> {
             queues,
             slas,
             items: Vec::new(),
+            weights: BTreeMap::new(),
             over: Vec::new(),
             counts: Default::default(),
             next_number: 1,
@@ -179,11 +183,16 @@ impl<'a> Both<'a> {
         us * 1_000
     }
 
-    /// What it is taken to need when it is judged: what it says, else the estimate, up to half of the agreement.
+    /// What the agreement gives a request.
+    fn latency_ns(&self, queue: usize) -> u64 {
+        u64::from(self.slas[queue].p95_latency_ms) * 1_000_000
+    }
+
+    /// What it is taken to need when it is judged: what it says, else the estimate, or half of what the agreement gives
+    /// where the estimate is no less.
     fn judged_ns(&self, item: &Item) -> u64 {
-        let half = u64::from(self.slas[item.queue].p95_latency_ms) * 500_000;
-        let estimate = self.estimate_ns(item);
-        if item.cost_us == 0 { estimate.min(half) } else { estimate }
+        let (estimate, latency) = (self.estimate_ns(item), self.latency_ns(item.queue));
+        if item.cost_us == 0 && estimate >= latency { latency / 2 } else { estimate }
     }
 
     fn is_late(&self, item: &Item) -> bool {
@@ -204,6 +213,7 @@ impl<'a> Both<'a> {
             queue,
             class: random.index(CLASSES),
             tenant: random.between(0, 5),
+            weight: *random.pick(&[1, 1, 1, 2, 1024]),
             arrival,
             deadline: if random.chance(3) { self.now - 1 } else { self.now + random.between(wait / 2, wait) },
             cost_us: *random.pick(&[0, 0, 1, 500, 1_000, 2_500, 30_000]),
@@ -241,13 +251,32 @@ impl<'a> Both<'a> {
         if !late.is_empty() {
             return Ok(Room::OneOf(late, RejectReason::Infeasible));
         }
-        // The newcomer is the latest of all, and goes itself where it would be the victim.
-        let candidates = self.waiting(item.queue).chain([item]);
-        let victim = candidates.max_by_key(|item| (item.class, item.deadline, item.number));
-        match victim.filter(|victim| victim.number != item.number) {
+        let victim = self.waiting(item.queue).max_by_key(|item| (item.class, item.deadline, item.number));
+        match victim.filter(|victim| self.goes_before(item, victim)) {
             Some(victim) => Ok(Room::OneOf(vec![victim.number], RejectReason::Shed)),
             None => Err(Refused::Counted(RejectReason::QueueFull)),
         }
+    }
+
+    /// Whether a newcomer stays, and not one that waits: by class, by how much of its tenant waits for its weight, and
+    /// by deadline.
+    fn goes_before(&self, item: &Item, other: &Item) -> bool {
+        if item.class != other.class || item.tenant == other.tenant {
+            return (item.class, item.deadline) < (other.class, other.deadline);
+        }
+        let waiting = |of: &Item| {
+            let (class, tenant) = (of.class, of.tenant);
+            let all = self.waiting(of.queue).filter(|one| (one.class, one.tenant) == (class, tenant));
+            u64::try_from(all.count()).expect("a few")
+        };
+        let own = (waiting(item) + 1) * u64::from(self.weight(other));
+        let others = waiting(other) * u64::from(item.weight);
+        (own, item.deadline) < (others, other.deadline)
+    }
+
+    /// The weight that its tenant's last request named that came to wait, in its class.
+    fn weight(&self, item: &Item) -> u32 {
+        self.weights[&(item.queue, item.class, item.tenant)]
     }
 
     fn arrive(&mut self, queue: usize) {
@@ -300,6 +329,7 @@ impl<'a> Both<'a> {
                     counts.served += 1;
                     counts.waits.push(waited);
                 }
+                self.weights.insert((queue, item.class, item.tenant), item.weight);
                 self.items.push(item);
             }
             Err(refused) => {
@@ -362,7 +392,9 @@ impl<'a> Both<'a> {
                 let own = own.filter(|other| (other.class, other.tenant) == (item.class, item.tenant));
                 let first = own.min_by_key(|other| (other.deadline, other.number));
                 assert_eq!(first.map(|first| first.number), Some(item.number), "{}", said());
-                assert_eq!(u64::from(dispatch.cost_us) * 1_000, self.estimate_ns(&item), "{}", said());
+                let estimate = self.estimate_ns(&item);
+                let charged = if item.cost_us == 0 { estimate } else { estimate.min(self.latency_ns(queue)) };
+                assert_eq!(u64::from(dispatch.cost_us) * 1_000, charged, "{}", said());
             }
         }
         self.items[place].began = Some(self.now);
@@ -395,7 +427,7 @@ impl<'a> Both<'a> {
     fn take_out(&mut self) {
         let Some(place) = self.any() else { return };
         let (item, now) = (self.items[place], Instant(self.now));
-        let kind = self.random.between(0, 2);
+        let kind = self.random.index(4);
         if kind == 0 {
             assert_eq!(self.scheduler.cancel(now, item.ticket), Ok(()), "{item:?} {}", self.says());
             if item.began.is_none() {
@@ -404,14 +436,14 @@ impl<'a> Both<'a> {
             self.over.push(self.items.remove(place).ticket);
             return;
         }
+        let reason = [RejectReason::Preempted, RejectReason::Rejected, RejectReason::Expired][kind - 1];
         let outcome = if kind == 1 {
             self.scheduler.preempt_request(now, item.ticket)
         } else {
-            self.scheduler.reject_request(now, item.ticket, RejectReason::Rejected)
+            self.scheduler.reject_request(now, item.ticket, reason)
         };
         match outcome {
             Ok(one) => {
-                let reason = if kind == 1 { RejectReason::Preempted } else { RejectReason::Rejected };
                 assert_eq!((one.request_id, one.reason), (item.number, reason), "{}", self.says());
                 self.lose(one);
             }
@@ -442,6 +474,8 @@ impl<'a> Both<'a> {
             self.counts[item.queue][item.class].requeued_out += 1;
             self.counts[item.queue][class].requeued_in += 1;
             self.items[place].class = class;
+            let weight = self.weight(&item);
+            self.weights.insert((item.queue, class, item.tenant), weight);
         }
     }
 
@@ -612,7 +646,7 @@ fn request(item: &Item, has_deadline: bool) -> QueuedRequest<'static> {
         priority: RequestPriority::ALL[item.class],
         arrival_time: Instant(item.arrival),
         sla_deadline: has_deadline.then_some(Instant(item.deadline)),
-        origin: Origin { tenant: KeyHash(item.tenant), weight: 1, name: None },
+        origin: Origin { tenant: KeyHash(item.tenant), weight: item.weight, name: None },
         cost_us: item.cost_us,
         lane: if item.is_exempt { Lane::Exempt } else { Lane::Shared },
     }

@@ -4,19 +4,22 @@ use super::class::check_weight;
 use super::desk::Desk;
 use super::error::EnqueueError;
 use super::exempt::ExemptSlot;
+use super::flows::{self, FlowKey};
 use super::heap::{Link, index};
 use super::queue::Queue;
 use super::request::{Dropped, Lane, Placement, QueueTicket, QueuedRequest, RejectReason, Rejection};
 use super::slots::{State, nanos};
 use super::{PriorityScheduler, QueueId};
 use crate::rate_limiter::Access;
-use crate::scope::{KeyName, Name};
+use crate::scope::{KeyHash, KeyName, Name};
 use crate::time::{Instant, Nanos};
 
 /// What a request asks for, with its deadline and as far as its queue is concerned.
 #[derive(Clone, Copy, Debug)]
 struct Asked {
     class: usize,
+    tenant: KeyHash,
+    weight: u32,
     arrival: Instant,
     deadline: Instant,
     cost_us: u32,
@@ -48,7 +51,7 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
             match desk.find_room(now, &asked) {
                 Ok(_) if desk.can_start() => Ok(Placement::Start),
                 Ok(_) => Ok(Placement::Wait),
-                Err(reason) if access == Access::Charge => Err(desk.turn_away(asked.class, reason)),
+                Err(reason) if access == Access::Charge => Err(desk.turn_away(now, asked.class, reason)),
                 Err(reason) => Err(reason),
             }
         };
@@ -56,7 +59,8 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
     }
 
     /// Lets a request wait. If the queue or the pool is full, one that cannot be answered in time any more makes room,
-    /// else the one with the latest deadline of the lowest class; `dropped` is told of it.
+    /// else the one with the latest deadline of the lowest class, unless the newcomer is of that class and has to go
+    /// itself, as [`priority`](super) says; `dropped` is told of it.
     ///
     /// # Errors
     /// [`EnqueueError`], with a rejection if the request itself would be that one.
@@ -77,11 +81,11 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
             match desk.find_room(now, &asked) {
                 Ok(victim) => {
                     if let Some((item, reason)) = victim {
-                        dropped(desk.drop(item, reason));
+                        dropped(desk.drop(now, item, reason));
                     }
                     Ok(desk.enqueue(request, &asked))
                 }
-                Err(reason) => Err(desk.turn_away(asked.class, reason)),
+                Err(reason) => Err(desk.turn_away(now, asked.class, reason)),
             }
         };
         taken.map_err(|reason| self.rejection(queue, request, reason))
@@ -106,7 +110,7 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
             let mut desk = self.desk(queue).ok_or(EnqueueError::UnknownQueue)?;
             let asked = desk.asked(now, request)?;
             if let Err(reason) = desk.find_room(now, &asked) {
-                Err(desk.turn_away(asked.class, reason))
+                Err(desk.turn_away(now, asked.class, reason))
             } else if desk.can_start() {
                 let ticket = desk.enqueue(request, &asked);
                 desk.dispatch(now);
@@ -116,6 +120,30 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
             }
         };
         taken.map_err(|reason| self.rejection(queue, request, reason))
+    }
+
+    /// Drops the request that would have to go for `request` if the queue were full; none if none would, as where
+    /// `request` itself would be turned away. This is for a caller that has places of its own for what waits, when those
+    /// are full.
+    pub fn make_room(
+        &mut self,
+        now: Instant,
+        queue: QueueId,
+        request: &QueuedRequest<'_>,
+    ) -> Option<Dropped> {
+        let now = self.monotonic(now);
+        if request.lane == Lane::Exempt {
+            return None;
+        }
+        let mut desk = self.desk(queue)?;
+        let asked = desk.asked(now, request).ok()?;
+        if !desk.is_worth_a_try(now, &asked) {
+            return None;
+        }
+        let (item, reason) = desk.find_victim(now, &asked).ok()?;
+        let dropped = desk.drop(now, item, reason);
+        desk.queue.assert_identity();
+        Some(dropped)
     }
 
     fn rejection(&self, queue: QueueId, request: &QueuedRequest<'_>, reason: RejectReason) -> EnqueueError {
@@ -201,7 +229,14 @@ impl Desk<'_> {
         if deadline < now {
             return Err(EnqueueError::DeadlinePassed);
         }
-        Ok(Asked { class: request.priority.index(), arrival, deadline, cost_us: request.cost_us })
+        Ok(Asked {
+            class: request.priority.index(),
+            tenant: request.origin.tenant,
+            weight: request.origin.weight,
+            arrival,
+            deadline,
+            cost_us: request.cost_us,
+        })
     }
 
     /// Whether a request would be in service at once.
@@ -209,14 +244,19 @@ impl Desk<'_> {
         self.queue.waiting == 0 && self.queue.has_free_service()
     }
 
-    /// Room for a request: none has to go, or which, or why there is none.
-    fn find_room(&self, now: Instant, asked: &Asked) -> Result<Option<Victim>, RejectReason> {
+    /// Whether a request can be answered in time, as far as is known.
+    fn is_worth_a_try(&self, now: Instant, asked: &Asked) -> bool {
         let class = &self.queue.classes[asked.class];
         let takes = if asked.cost_us == 0 { class.judged_us() } else { asked.cost_us };
         let is_feasible = asked.deadline.0.checked_sub(nanos(takes).0).is_some_and(|latest| now.0 <= latest);
         // Where nothing is going on, one is tried whatever the estimate is: else it could never be mended.
         let is_trial = asked.cost_us == 0 && self.queue.waiting == 0 && self.queue.in_service == 0;
-        if !is_feasible && !is_trial {
+        is_feasible || is_trial
+    }
+
+    /// Room for a request: none has to go, or which, or why there is none.
+    fn find_room(&self, now: Instant, asked: &Asked) -> Result<Option<Victim>, RejectReason> {
+        if !self.is_worth_a_try(now, asked) {
             return Err(RejectReason::Infeasible);
         }
         if self.shared.free.has_room(self.slots) && self.queue.waiting < self.queue.sla.queue_depth {
@@ -225,7 +265,9 @@ impl Desk<'_> {
         self.find_victim(now, asked).map(Some)
     }
 
-    /// Who makes room: what cannot be answered in time any more, else the latest deadline of the lowest class.
+    /// Who makes room: what cannot be answered in time any more, else the latest deadline of the lowest class. If the
+    /// newcomer is of that class too, it is the one of both whose tenant has more waiting by its weight, so that nobody
+    /// can fill the queue by itself; of equal ones the later deadline.
     fn find_victim(&self, now: Instant, asked: &Asked) -> Result<Victim, RejectReason> {
         if let Some(item) = self.first_late(now) {
             return Ok((item, RejectReason::Infeasible));
@@ -233,17 +275,30 @@ impl Desk<'_> {
         let lowest = self.queue.classes.iter().rposition(|class| class.depth > 0);
         let lowest = lowest.filter(|&lowest| lowest >= asked.class).ok_or(RejectReason::QueueFull)?;
         let last = self.last(lowest).ok_or(RejectReason::QueueFull)?;
-        let is_earlier = lowest > asked.class || asked.deadline.0 < self.slots[index(last)].deadline;
-        if is_earlier { Ok((last, RejectReason::Shed)) } else { Err(RejectReason::QueueFull) }
+        let is_before = lowest > asked.class || self.goes_before(asked, last);
+        if is_before { Ok((last, RejectReason::Shed)) } else { Err(RejectReason::QueueFull) }
+    }
+
+    /// Whether a newcomer takes the place of a waiting request of its class.
+    fn goes_before(&self, asked: &Asked, last: Link) -> bool {
+        let last = &self.slots[index(last)];
+        let is_earlier = asked.deadline.0 < last.deadline;
+        let other = &self.flows[index(last.flow)];
+        if other.key.tenant == asked.tenant {
+            return is_earlier;
+        }
+        let key = FlowKey { tenant: asked.tenant, ..other.key };
+        let own = flows::find(self.flows, self.heads, key).map_or(0, |own| self.flows[index(own)].waiting);
+        let own = (u64::from(own) + 1) * u64::from(other.weight);
+        let others = u64::from(other.waiting) * u64::from(asked.weight);
+        own < others || (own == others && is_earlier)
     }
 
     /// Counts a request that does not even wait.
-    fn turn_away(&mut self, class: usize, reason: RejectReason) -> RejectReason {
-        let class = &mut self.queue.classes[class];
-        class.arrivals += 1;
-        class.rejected.count(reason);
+    fn turn_away(&mut self, now: Instant, class: usize, reason: RejectReason) -> RejectReason {
+        self.queue.classes[class].arrivals += 1;
         self.queue.arrivals += 1;
-        self.queue.rejected.count(reason);
+        self.reject(now, class, reason);
         self.queue.assert_identity();
         reason
     }

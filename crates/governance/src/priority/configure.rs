@@ -35,7 +35,8 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
         Ok(QueueId { number, generation })
     }
 
-    /// Changes an agreement. Requests that wait keep their deadlines, also where fewer may wait than do.
+    /// Changes an agreement. Requests that wait keep their deadlines and their places, also where fewer may wait than do:
+    /// each arrival then takes the place of one, until the queue has shrunk by service.
     ///
     /// # Errors
     /// [`PriorityError`] if there is no such queue, a value is out of range, or the service is another.

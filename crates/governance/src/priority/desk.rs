@@ -1,12 +1,15 @@
 //! One queue, with what its requests and tenants lie in: how a request comes to wait, and how it goes.
 
-use super::flows::{ByTag, FlowKey, FlowLists, Flows, stride};
+use super::flows::{ByTag, FlowKey, FlowLists, Flows, rescale, stride};
 use super::heap::{Link, index};
+use super::metrics::SlaNotice;
 use super::queue::Queue;
 use super::request::{Dropped, Origin, RejectReason};
 use super::slots::{ByAge, ByExpiry, ByShedding, ByUrgency, FreeSlots, Slot};
-use super::{HISTOGRAMS_MAX, QueueId};
+use super::window::Outcome;
+use super::{HISTOGRAMS_MAX, QueueId, SLA_NOTICES_MAX};
 use crate::histogram::Histogram;
+use crate::notice::Notices;
 use crate::request::RequestPriority;
 use crate::scope::{KeyHash, Name};
 use crate::time::Instant;
@@ -38,6 +41,7 @@ pub(super) struct Desk<'a> {
     pub(super) heads: &'a mut [Link],
     pub(super) histograms: &'a mut [Histogram; HISTOGRAMS_MAX],
     pub(super) shared: &'a mut Shared,
+    pub(super) notices: &'a mut Notices<SlaNotice, SLA_NOTICES_MAX>,
 }
 
 impl Desk<'_> {
@@ -45,16 +49,29 @@ impl Desk<'_> {
     pub(super) fn flow(&mut self, class: usize, origin: &Origin<'_>) -> Link {
         let name = || origin.name.map_or(Name::EMPTY, |name| crate::scope::KeyName::Text(name).to_name());
         let item = self.obtain(class, origin.tenant, name);
-        let flow = &mut self.flows[index(item)];
-        if flow.weight != origin.weight {
-            if flow.waiting > 0 {
-                let sum = &mut self.queue.classes[class].flow_weight;
-                *sum = *sum - u64::from(flow.weight) + u64::from(origin.weight);
-            }
-            flow.weight = origin.weight;
-            flow.stride = stride(origin.weight);
+        if self.flows[index(item)].weight != origin.weight {
+            self.reweigh(item, class, origin.weight);
         }
         item
+    }
+
+    /// Changes how a flow weighs from now on; what it owes stays the same amount of service.
+    fn reweigh(&mut self, item: Link, class_index: usize, weight: u32) {
+        let class = &mut self.queue.classes[class_index];
+        let is_waiting = self.flows[index(item)].waiting > 0;
+        if is_waiting {
+            class.flows.remove(&mut ByTag(&mut *self.flows), item);
+        }
+        let flow = &mut self.flows[index(item)];
+        let new = stride(weight);
+        flow.tag = rescale(flow.tag, class.virtual_time, flow.stride, new);
+        class.highest = class.highest.max(flow.tag);
+        let old = core::mem::replace(&mut flow.weight, weight);
+        flow.stride = new;
+        if is_waiting {
+            class.flow_weight = class.flow_weight - u64::from(old) + u64::from(weight);
+            class.flows.insert(&mut ByTag(&mut *self.flows), item);
+        }
     }
 
     fn obtain(&mut self, class: usize, tenant: KeyHash, name: impl FnOnce() -> Name) -> Link {
@@ -149,7 +166,7 @@ impl Desk<'_> {
     }
 
     /// Takes a waiting request out for good, and counts why.
-    pub(super) fn drop(&mut self, item: Link, reason: RejectReason) -> Dropped {
+    pub(super) fn drop(&mut self, now: Instant, item: Link, reason: RejectReason) -> Dropped {
         let class_index = self.class_of(item);
         self.leave_flow(item, class_index);
         let slot = &self.slots[index(item)];
@@ -163,9 +180,39 @@ impl Desk<'_> {
         };
         self.shared.free.give_back(self.slots, item);
         self.rest(flow, class_index);
+        self.reject(now, class_index, reason);
+        dropped
+    }
+
+    /// Counts a request that will not be served. One for which there was no room or no time breaks the agreement, or
+    /// else a service that drops most of its requests would seem to keep it.
+    pub(super) fn reject(&mut self, now: Instant, class_index: usize, reason: RejectReason) {
         self.queue.classes[class_index].rejected.count(reason);
         self.queue.rejected.count(reason);
-        dropped
+        if matches!(reason, RejectReason::QueueFull | RejectReason::Shed | RejectReason::Infeasible) {
+            self.record(now, Outcome { is_slow: true, is_error: false });
+        }
+    }
+
+    /// Counts how a request went, as the agreement sees it.
+    pub(super) fn record(&mut self, now: Instant, outcome: Outcome) {
+        self.queue.window.record(now, outcome);
+        self.judge(now);
+    }
+
+    /// Looks at the agreement, and tells of what it has crossed.
+    pub(super) fn judge(&mut self, now: Instant) {
+        let Queue { window, sla, .. } = &mut *self.queue;
+        for crossed in window.judge(now, sla).into_iter().flatten() {
+            self.notices.push(SlaNotice {
+                at: now,
+                service: sla.service_id,
+                kind: crossed.kind,
+                crossing: crossed.crossing,
+                measured_ppm: crossed.measured_ppm,
+                threshold_ppm: crossed.threshold_ppm,
+            });
+        }
     }
 
     /// Of the classes, the lowest first, the first request that cannot be answered in time any more.
@@ -191,7 +238,7 @@ impl Desk<'_> {
     pub(super) fn drop_late(&mut self, now: Instant, dropped: &mut dyn FnMut(Dropped)) {
         while self.queue.waiting > 0 {
             let Some(item) = self.first_late(now) else { break };
-            dropped(self.drop(item, RejectReason::Infeasible));
+            dropped(self.drop(now, item, RejectReason::Infeasible));
         }
     }
 }

@@ -20,6 +20,13 @@ pub(super) const fn stride(weight: u32) -> u32 {
     (STRIDE_ONE + weight / 2) / weight
 }
 
+/// A tag under another stride: as far ahead of the virtual time as the same amount of service is. One that is not ahead
+/// stays.
+pub(super) fn rescale(tag: u128, virtual_time: u128, old: u32, new: u32) -> u128 {
+    let ahead = tag.checked_sub(virtual_time);
+    ahead.map_or(tag, |ahead| virtual_time + ahead / u128::from(old.max(1)) * u128::from(new))
+}
+
 /// Which flow is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FlowKey {

@@ -42,7 +42,8 @@ pub struct FairShare {
     pub received_permille: u32,
 }
 
-/// How much service other classes can receive, and have received, while the head of a class waits.
+/// How much service other classes can receive, and have received, while the head of a class waits. Both count since the
+/// queue was last at rest, with nothing that waits or is in service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StarvationBound {
     /// The most that it can be, in microseconds of service.
@@ -252,11 +253,12 @@ impl SlaNotice {
 /// How an agreement stands over the last minute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SlaStatus {
-    /// Requests whose service ended.
+    /// Requests whose service ended, and those that were rejected as [`RejectReason::QueueFull`],
+    /// [`RejectReason::Shed`] or [`RejectReason::Infeasible`]; without the exempt lane.
     pub count: u64,
-    /// Those that took longer than the latency, with their wait.
+    /// Those that were not answered in time: they took longer than the latency, with their wait, or were rejected.
     pub slow: u64,
-    /// Those that failed.
+    /// Those whose service failed.
     pub errors: u64,
     /// Whether its latency is broken.
     pub latency_breached: bool,

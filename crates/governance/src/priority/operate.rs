@@ -32,7 +32,7 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
         ticket: QueueTicket,
         reason: RejectReason,
     ) -> Result<Dropped, QueueTicketError> {
-        self.monotonic(now);
+        let now = self.monotonic(now);
         if let Some(place) = self.exempt.find(ticket, Self::REQUESTS) {
             return match self.exempt.slots[place].state {
                 State::Waiting => Ok(self.drop_exempt(place, reason)),
@@ -44,7 +44,7 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
             return Err(QueueTicketError::InService);
         }
         let mut desk = self.desk_of(item).ok_or(QueueTicketError::Unknown)?;
-        let dropped = desk.drop(item, reason);
+        let dropped = desk.drop(now, item, reason);
         desk.queue.assert_identity();
         Ok(dropped)
     }
@@ -101,7 +101,7 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
 
     /// Rejects all that wait in a queue, with the exempt lane, and tells how many those were.
     pub fn drain(&mut self, now: Instant, queue: QueueId, dropped: &mut dyn FnMut(Dropped)) -> usize {
-        self.monotonic(now);
+        let now = self.monotonic(now);
         let mut count = 0;
         if self.queue(queue).is_none() {
             return count;
@@ -112,7 +112,7 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
         }
         let Some(mut desk) = self.desk(queue) else { return count };
         while let Some(item) = desk.last_of_any() {
-            dropped(desk.drop(item, RejectReason::Drained));
+            dropped(desk.drop(now, item, RejectReason::Drained));
             count += 1;
         }
         desk.queue.assert_identity();
@@ -139,9 +139,16 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
             if let Some(mut desk) = self.desk(id) {
                 desk.drop_late(now, dropped);
                 desk.queue.assert_identity();
+                desk.judge(now);
             }
-            self.judge(now, number);
         }
+    }
+
+    /// The queues in which something waits, in a class or in the exempt lane, and service is free for it. This looks at
+    /// each queue: it is for a tick, and not for the path of a request.
+    pub fn ready(&self) -> impl Iterator<Item = QueueId> + '_ {
+        let numbered = (0_u16..).zip(&self.queues).filter(|(_, queue)| queue.is_live && queue.is_ready());
+        numbered.map(|(number, queue)| QueueId { number, generation: queue.generation })
     }
 
     /// When the next waiting request cannot be answered in time any more; none if none waits.

@@ -1,5 +1,6 @@
 //! A queue: its classes, their turns, and what is counted of them.
 
+use super::flows::rescale;
 use super::heap::{Link, index};
 use super::line::Line;
 use super::metrics::{ExemptMetrics, Rejections, StarvationBound};
@@ -46,8 +47,8 @@ pub(super) struct Class {
     pub(super) in_service: u32,
     /// Eight times how long a request is expected to take, in microseconds; 0 as long as none was completed.
     estimate_eighths: u64,
-    /// The most that the estimate counts for when it is judged whether a request can be answered in time.
-    judged_most_us: u32,
+    /// What the agreement gives a request.
+    pub(super) latency_us: u32,
     pub(super) fairness: Fairness,
     /// The weights of the flows in which something waits.
     pub(super) flow_weight: u64,
@@ -77,7 +78,8 @@ pub(super) struct Fairness {
     pub(super) mark: u64,
     /// The charge of its last dispatch, with the upward corrections since.
     pub(super) run: u64,
-    /// The largest of those.
+    /// The largest of those, and the most that others have received while its head waited, since the queue was last at
+    /// rest.
     pub(super) largest: u64,
     pub(super) worst: u64,
 }
@@ -97,7 +99,7 @@ impl Class {
         depth: 0,
         in_service: 0,
         estimate_eighths: 0,
-        judged_most_us: 0,
+        latency_us: 0,
         fairness: Fairness { charged: 0, mark: 0, run: 0, largest: 0, worst: 0 },
         flow_weight: 0,
         declared_us: 0,
@@ -126,11 +128,13 @@ impl Class {
     }
 
     /// How long a request that says nothing is taken to need when it is judged whether it can be answered in time: the
-    /// estimate, but at most half of what the agreement gives. A service that has become slower than its agreement
-    /// breaks it, which is told; it is not refused its requests until it may be fast again, which nobody would learn.
+    /// estimate, or half of what the agreement gives where the estimate has reached that. A service that has become
+    /// slower than its agreement breaks it, which is told; it is not refused its requests until it may be fast again,
+    /// which nobody would learn.
     #[inline]
     pub(super) fn judged_us(&self) -> u32 {
-        self.estimate_us().min(self.judged_most_us)
+        let estimate = self.estimate_us();
+        if estimate < self.latency_us { estimate } else { self.latency_us / 2 }
     }
 
     /// Follows how long a request has really taken: an eighth of the way.
@@ -203,6 +207,8 @@ pub(super) struct Queue {
     pub(super) weights: u16,
     /// Which classes have something waiting, one bit for each.
     pub(super) backlogged: u8,
+    /// Which classes were charged, or waited while others were, since the queue was last at rest.
+    pub(super) busy: u8,
     pub(super) is_live: bool,
     pub(super) classes: [Class; CLASSES],
     /// The service that was given while exactly these classes had something waiting, in microseconds.
@@ -229,6 +235,7 @@ impl Queue {
         generation: 0,
         weights: 0,
         backlogged: 0,
+        busy: 0,
         is_live: false,
         classes: [Class::EMPTY; CLASSES],
         by_set: [0; SETS],
@@ -247,11 +254,16 @@ impl Queue {
         self.concurrency == 0 || self.in_service < self.concurrency
     }
 
+    /// Whether something waits that can be in service at once.
+    pub(super) const fn is_ready(&self) -> bool {
+        self.exempt.depth > 0 || (self.waiting > 0 && self.has_free_service())
+    }
+
     pub(super) fn set_sla(&mut self, sla: &SLA) {
         self.sla = *sla;
         self.concurrency = sla.concurrency;
-        let half = sla.p95_latency_ms.saturating_mul(1000 / 2);
-        self.classes.iter_mut().for_each(|class| class.judged_most_us = half);
+        let latency_us = sla.p95_latency_ms.saturating_mul(1000);
+        self.classes.iter_mut().for_each(|class| class.latency_us = latency_us);
     }
 
     /// The class whose turn it is: the lowest tag, of equal ones the one that was served longest ago, of those that
@@ -297,6 +309,7 @@ impl Queue {
 
     /// Takes note of what the waiting heads of other classes have seen since the class was charged.
     fn note_waits(&mut self, index: usize) {
+        self.busy |= self.backlogged | 1 << index;
         let mut left = self.backlogged & !(1 << index);
         while left != 0 {
             let fairness = &mut self.classes[left.trailing_zeros() as usize].fairness;
@@ -369,7 +382,7 @@ impl Queue {
     }
 
     /// What is served while nothing else is there is not held against anyone: where nothing waits or is in service any
-    /// more, all start afresh.
+    /// more, all start afresh, and so does what is measured of waits.
     #[inline]
     pub(super) fn rest(&mut self, index: usize) {
         let class = &mut self.classes[index];
@@ -378,6 +391,12 @@ impl Queue {
         }
         if self.waiting == 0 && self.in_service == 0 {
             self.virtual_time = self.virtual_time.max(self.highest);
+            let mut left = core::mem::take(&mut self.busy);
+            while left != 0 {
+                let fairness = &mut self.classes[left.trailing_zeros() as usize].fairness;
+                left &= left - 1;
+                (fairness.run, fairness.largest, fairness.worst) = (0, 0, 0);
+            }
         }
     }
 
@@ -385,10 +404,7 @@ impl Queue {
     /// measured from here.
     pub(super) fn set_stride(&mut self, index: usize, stride: u32) {
         let class = &mut self.classes[index];
-        let old = class.stride.max(1);
-        if let Some(ahead) = class.tag.checked_sub(self.virtual_time) {
-            class.tag = self.virtual_time + ahead / u128::from(old) * u128::from(stride);
-        }
+        class.tag = rescale(class.tag, self.virtual_time, class.stride, stride);
         class.stride = stride;
         self.highest = self.highest.max(class.tag);
         self.by_set = [0; SETS];

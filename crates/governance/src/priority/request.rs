@@ -100,9 +100,9 @@ pub enum Placement {
 /// Why a request did not get its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RejectReason {
-    /// As many wait as may, and none of them should go before it.
+    /// As many wait as may, and none of them should go instead of it.
     QueueFull,
-    /// It made room for one of a higher class or with an earlier deadline.
+    /// It made room for one of a higher class, of a tenant with less that waits, or with an earlier deadline.
     Shed,
     /// It could not have been answered by its deadline any more.
     Infeasible,
@@ -110,6 +110,8 @@ pub enum RejectReason {
     Preempted,
     /// Its owner gave it up.
     Cancelled,
+    /// Its owner's time for it ran out.
+    Expired,
     /// The queue was emptied.
     Drained,
     /// Its owner refused it.
@@ -118,12 +120,13 @@ pub enum RejectReason {
 
 impl RejectReason {
     /// Every reason.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::QueueFull,
         Self::Shed,
         Self::Infeasible,
         Self::Preempted,
         Self::Cancelled,
+        Self::Expired,
         Self::Drained,
         Self::Rejected,
     ];
@@ -139,6 +142,7 @@ impl RejectReason {
             Self::Infeasible => "infeasible",
             Self::Preempted => "preempted",
             Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
             Self::Drained => "drained",
             Self::Rejected => "rejected",
         }
@@ -196,8 +200,8 @@ pub struct Dispatch {
     pub deadline: Instant,
     /// Where it waited.
     pub lane: Lane,
-    /// What its class and its tenant were charged, in microseconds of service: what it declared, or the estimate. 0 in
-    /// the exempt lane.
+    /// What its class and its tenant were charged, in microseconds of service: what it declared, but no more than the
+    /// latency of the agreement, or the estimate. 0 in the exempt lane.
     pub cost_us: u32,
 }
 

@@ -4,7 +4,6 @@ use super::desk::Desk;
 use super::error::QueueTicketError;
 use super::flows::ByTag;
 use super::heap::{Link, index};
-use super::metrics::SlaNotice;
 use super::request::{Dispatch, Dropped, Lane, QueueTicket, RejectReason, ServiceReport};
 use super::slots::{self, ByUrgency, State};
 use super::window::Outcome;
@@ -31,7 +30,7 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
         }
         while let Some((item, class_index)) = desk.next() {
             if desk.queue.classes[class_index].is_late(&desk.slots[index(item)], now) {
-                dropped(desk.drop(item, RejectReason::Infeasible));
+                dropped(desk.drop(now, item, RejectReason::Infeasible));
             } else {
                 return desk.dispatch(now);
             }
@@ -88,7 +87,7 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
         let Some(mut desk) = self.desk_of(item) else { return Err(QueueTicketError::Unknown) };
         let measured = now.since(Instant(slot.began)).0 / 1000;
         let service_us = report.service_us.unwrap_or(measured);
-        let actual_us = u32::try_from(service_us).unwrap_or(u32::MAX).max(1);
+        let actual_us = charge(service_us);
         let class_index = desk.class_of(item);
         desk.correct(item, class_index, actual_us);
         desk.queue.classes[class_index].learn(actual_us);
@@ -97,14 +96,12 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
         let waited = Instant(slot.began).since(Instant(slot.arrival));
         let latency = Nanos(waited.0.saturating_add(service_us.saturating_mul(1000)));
         let is_slow = latency > desk.queue.sla.latency();
-        desk.queue.window.record(now, Outcome { is_slow, is_error: report.is_error });
-        let number = desk.id.number;
-        self.judge(now, number);
+        desk.record(now, Outcome { is_slow, is_error: report.is_error });
         Ok(())
     }
 
     /// Gives a request up: one that waits is rejected as [`RejectReason::Cancelled`], one in service ends without a
-    /// trace in estimates and agreements.
+    /// trace in estimates and agreements, and is charged for the time that it was in service.
     ///
     /// # Errors
     /// [`QueueTicketError::Unknown`].
@@ -118,8 +115,11 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
             return Ok(());
         }
         let item = slots::find(self.slots.as_flattened(), ticket).ok_or(QueueTicketError::Unknown)?;
+        let now = self.monotonic(now);
         let Some(mut desk) = self.desk_of(item) else { return Err(QueueTicketError::Unknown) };
         let class_index = desk.class_of(item);
+        let in_service = now.since(Instant(desk.slots[index(item)].began)).0 / 1000;
+        desk.correct(item, class_index, charge(in_service));
         desk.end_service(item, class_index);
         Ok(())
     }
@@ -129,22 +129,11 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
         slot.state = State::Free;
         self.queues[usize::from(slot.queue)].exempt.in_service -= 1;
     }
+}
 
-    /// Looks at an agreement, and tells of what it has crossed.
-    pub(super) fn judge(&mut self, now: Instant, number: u16) {
-        let queue = &mut self.queues[usize::from(number)];
-        let (window, sla) = (&mut queue.window, &queue.sla);
-        for crossed in window.judge(now, sla).into_iter().flatten() {
-            self.notices.push(SlaNotice {
-                at: now,
-                service: sla.service_id,
-                kind: crossed.kind,
-                crossing: crossed.crossing,
-                measured_ppm: crossed.measured_ppm,
-                threshold_ppm: crossed.threshold_ppm,
-            });
-        }
-    }
+/// What is charged for so many microseconds of service.
+fn charge(service_us: u64) -> u32 {
+    u32::try_from(service_us).unwrap_or(u32::MAX).max(1)
 }
 
 impl Desk<'_> {
@@ -161,8 +150,10 @@ impl Desk<'_> {
         let (item, class_index) = self.next()?;
         let competitors = self.queue.competitors();
         let slot = &self.slots[index(item)];
-        let estimate = self.queue.classes[class_index].estimate_us();
-        let cost_us = if slot.cost_us == 0 { estimate } else { slot.cost_us };
+        let class = &self.queue.classes[class_index];
+        // Nobody is held to more than the agreement before it is known to have been taken.
+        let cost_us =
+            if slot.cost_us == 0 { class.estimate_us() } else { slot.cost_us.min(class.latency_us) };
         let flow_item = slot.flow;
         self.shared.last_turn += 1;
         let turn = self.shared.last_turn;

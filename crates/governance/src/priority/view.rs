@@ -156,7 +156,9 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
         FairShare { promised_permille: permille(promised), received_permille: permille(received) }
     }
 
-    /// How much service other classes can receive while the head of each class waits, and the most that they have.
+    /// How much service other classes can receive while the head of each class waits, and the most that they have. This
+    /// is of requests that wait: in a full queue a higher class sheds what waits of a lower one, however long that has
+    /// waited.
     #[must_use]
     pub fn enforce_fairness(&self, queue: QueueId) -> [StarvationBound; RequestPriority::COUNT] {
         let none = [StarvationBound::default(); CLASSES];

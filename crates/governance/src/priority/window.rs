@@ -58,7 +58,7 @@ impl SlaWindow {
         errors_breached: false,
     };
 
-    /// Counts a request whose service ended.
+    /// Counts a request whose service ended, or that will have none.
     pub(super) fn record(&mut self, now: Instant, outcome: Outcome) {
         let number = (now.0 / BUCKET).max(self.latest);
         let passed = number - self.latest;

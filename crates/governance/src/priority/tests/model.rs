@@ -54,7 +54,7 @@ pub(super) struct Class {
     pub(super) arrivals: u64,
     pub(super) served: u64,
     pub(super) completed: u64,
-    pub(super) rejected: [u64; 7],
+    pub(super) rejected: [u64; RejectReason::COUNT],
     pub(super) requeued_in: u64,
     pub(super) requeued_out: u64,
     pub(super) waits: Vec<u64>,
@@ -90,6 +90,9 @@ pub(super) struct Queue {
     depth: usize,
     /// Service while several classes competed: who, whose it was, and how much.
     competed: Vec<(Vec<usize>, usize, i128)>,
+    /// Whether each request was slow that was served or not served for want of room or time, all within a minute.
+    pub(super) slow: Vec<bool>,
+    pub(super) is_breached: bool,
 }
 
 pub(super) struct Model {
@@ -103,6 +106,8 @@ pub(super) struct Model {
     turn: u64,
     idle_serial: u64,
     weight_changes: u64,
+    /// Of agreements that were broken or are kept again.
+    pub(super) notices: u64,
     now: u64,
 }
 
@@ -133,6 +138,8 @@ impl Model {
             concurrency,
             depth,
             competed: Vec::new(),
+            slow: Vec::new(),
+            is_breached: false,
         });
         Self {
             capacity,
@@ -145,6 +152,7 @@ impl Model {
             turn: 0,
             idle_serial: 0,
             weight_changes: 0,
+            notices: 0,
             now: 0,
         }
     }
@@ -213,10 +221,11 @@ impl Model {
         i128::from(request.deadline) - i128::from(cost) * 1000
     }
 
-    /// What a request is taken to need that says nothing: no more than half of what the agreement gives.
+    /// What a request is taken to need that says nothing: half of what the agreement gives if the estimate is no less.
     fn judged(&self, queue: usize, class: usize) -> u64 {
         let Queue { classes, latency, .. } = &self.queues[queue];
-        classes[class].estimate().min(latency / 2000)
+        let estimate = classes[class].estimate();
+        if estimate * 1000 < *latency { estimate } else { latency / 2000 }
     }
 
     fn is_late(&self, request: &Request) -> bool {
@@ -273,7 +282,14 @@ impl Model {
     fn join(&mut self, request: Request, weight: u32) {
         let (queue, class) = (request.queue, request.class);
         let flow = self.flow(queue, class, request.tenant);
-        self.flows[flow].weight = weight;
+        let (old, new) = (stride(self.flows[flow].weight), stride(weight));
+        let of_class = &mut self.queues[queue].classes[class];
+        let of_flow = &mut self.flows[flow];
+        of_flow.weight = weight;
+        if of_flow.tag > of_class.virtual_time && old != new {
+            of_flow.tag = of_class.virtual_time + (of_flow.tag - of_class.virtual_time) / old * new;
+            of_class.highest = of_class.highest.max(of_flow.tag);
+        }
         if !self.flow_waits(flow) {
             self.flows[flow].tag = self.flows[flow].tag.max(self.queues[queue].classes[class].virtual_time);
         }
@@ -305,6 +321,27 @@ impl Model {
         if self.all_waiting(queue) == 0 && self.all_in_service(queue) == 0 {
             let queue = &mut self.queues[queue];
             queue.virtual_time = queue.virtual_time.max(queue.highest);
+            queue.classes.iter_mut().for_each(|class| (class.worst, class.run, class.largest) = (0, 0, 0));
+        }
+    }
+
+    /// What was not served for want of room or time is slow.
+    fn count_rejected(&mut self, queue: usize, class: usize, reason: RejectReason) {
+        self.queues[queue].classes[class].rejected[reason.index()] += 1;
+        if [RejectReason::QueueFull, RejectReason::Shed, RejectReason::Infeasible].contains(&reason) {
+            self.record(queue, true);
+        }
+    }
+
+    /// The agreement is broken by more than 5 of a hundred that are slow, of 20 or more, and kept again by 4 or less.
+    fn record(&mut self, number: usize, is_slow: bool) {
+        let queue = &mut self.queues[number];
+        queue.slow.push(is_slow);
+        let (count, slow) = (queue.slow.len(), queue.slow.iter().filter(|&&is_slow| is_slow).count());
+        let crosses = if queue.is_breached { slow * 100 <= 4 * count } else { slow * 100 > 5 * count };
+        if count >= 20 && crosses {
+            queue.is_breached = !queue.is_breached;
+            self.notices += 1;
         }
     }
 
@@ -315,7 +352,7 @@ impl Model {
             self.queues[request.queue].exempt.rejected[reason.index()] += 1;
             return (id, reason);
         }
-        self.queues[request.queue].classes[request.class].rejected[reason.index()] += 1;
+        self.count_rejected(request.queue, request.class, reason);
         self.rest(request.queue, request.class, request.tenant);
         (id, reason)
     }
@@ -362,17 +399,56 @@ impl Model {
         let waiting = self.in_lane(Lane::Shared).filter(|request| request.service.is_none());
         let of_lowest = waiting.filter(|request| request.queue == queue && request.class == lowest);
         let last = of_lowest.max_by_key(|request| (request.deadline, request.serial)).unwrap();
-        // The newcomer is the last of all that have its class and deadline.
-        if (given.class, deadline) >= (lowest, last.deadline) {
+        // Of one class, whose tenant has more waiting by its weight; the newcomer is the last of all with its deadline.
+        let of_tenant = |tenant: u64| {
+            let of_class = (0..self.flows.len()).map(|flow| (flow, &self.flows[flow]));
+            let mut own = of_class.filter(|(_, flow)| (flow.queue, flow.class) == (queue, lowest));
+            let flow = own.find(|(_, flow)| flow.tenant == tenant)?;
+            let waits = self.flow_requests(flow.0).filter(|request| request.service.is_none()).count();
+            Some((waits as u64, u64::from(flow.1.weight)))
+        };
+        let is_lower = given.class > lowest;
+        let is_later = if given.class < lowest {
+            false
+        } else if given.tenant == last.tenant {
+            deadline >= last.deadline
+        } else {
+            let own = of_tenant(given.tenant).map_or(1, |(waits, _)| waits + 1);
+            let (others, weight) = of_tenant(last.tenant).unwrap();
+            let load = (own * weight).cmp(&(others * u64::from(given.weight)));
+            load.then(deadline.cmp(&last.deadline)).is_ge()
+        };
+        if is_lower || is_later {
             return Err(RejectReason::QueueFull);
         }
         Ok(Some((last.id, RejectReason::Shed)))
     }
 
+    /// Drops who would have to go for a request in a full queue.
+    pub(super) fn make_room(&mut self, now: u64, queue: usize, given: &Given) -> Option<(u64, RejectReason)> {
+        self.tick_to(now);
+        if given.lane == Lane::Exempt {
+            return None;
+        }
+        let deadline = self.asked(queue, given).ok()?;
+        let depth = std::mem::replace(&mut self.queues[queue].depth, 0);
+        let victim = self.victim(queue, given, deadline);
+        self.queues[queue].depth = depth;
+        let (id, reason) = victim.ok()??;
+        Some(self.drop(id, reason))
+    }
+
+    /// Where something waits that could be served.
+    pub(super) fn ready(&self) -> Vec<usize> {
+        let is_ready = |&queue: &usize| {
+            self.exempt(queue).0 > 0 || (self.all_waiting(queue) > 0 && self.has_free_service(queue))
+        };
+        (0..self.queues.len()).filter(is_ready).collect()
+    }
+
     fn turn_away(&mut self, queue: usize, class: usize, reason: RejectReason) -> Refused {
-        let class = &mut self.queues[queue].classes[class];
-        class.arrivals += 1;
-        class.rejected[reason.index()] += 1;
+        self.queues[queue].classes[class].arrivals += 1;
+        self.count_rejected(queue, class, reason);
         Refused::Rejected(reason)
     }
 
@@ -512,7 +588,8 @@ impl Model {
             u32::try_from(self.queues[queue].classes[request.class].estimate()).unwrap()
         };
         let request = self.requests.iter_mut().find(|request| request.id == id).unwrap();
-        let cost = if request.cost == 0 { estimate } else { request.cost };
+        let latency_us = u32::try_from(self.queues[queue].latency / 1000).unwrap();
+        let cost = if request.cost == 0 { estimate } else { request.cost.min(latency_us) };
         let (class_index, tenant) = (request.class, request.tenant);
         request.service = Some((now, cost, (competitors.clone(), self.weight_changes)));
         let waited = now - request.arrival;
@@ -571,7 +648,9 @@ impl Model {
         self.tick_to(now);
         let place = self.requests.iter().position(|request| request.id == id).unwrap();
         let request = self.requests[place].clone();
-        let Some((_, charged, competitors)) = request.service.clone() else { panic!("{id} is in service") };
+        let Some((began, charged, competitors)) = request.service.clone() else {
+            panic!("{id} is in service")
+        };
         if request.lane == Lane::Exempt {
             self.requests.remove(place);
             return;
@@ -584,6 +663,12 @@ impl Model {
             let eighths = class.estimate_eighths.unwrap_or(8000);
             class.estimate_eighths = Some(eighths - eighths / 8 + u64::from(actual));
             class.completed += 1;
+            let latency = began - request.arrival + service_us * 1000;
+            let is_slow = latency > self.queues[queue].latency;
+            self.record(queue, is_slow);
+        } else {
+            let passed = u32::try_from((self.now - began) / 1000).unwrap().max(1);
+            self.correct(&request, charged, passed, &competitors);
         }
         self.requests.remove(place);
         self.rest(queue, class, request.tenant);

@@ -192,12 +192,13 @@ impl<const TENANTS: usize> Both<TENANTS> {
         let (now, ticket) = (Instant(self.now), self.tickets[&id]);
         let waits = Err(QueueTicketError::Waiting);
         assert_eq!(self.scheduler.complete_request(now, ticket, &ServiceReport::default()), waits);
-        let reason = match b % 3 {
+        let reason = match b % 4 {
             0 => {
                 self.scheduler.cancel(now, ticket).unwrap();
                 RejectReason::Cancelled
             }
             1 => self.scheduler.preempt_request(now, ticket).unwrap().reason,
+            2 => self.scheduler.reject_request(now, ticket, RejectReason::Expired).unwrap().reason,
             _ => self.scheduler.reject_request(now, ticket, RejectReason::Rejected).unwrap().reason,
         };
         self.model.reject(self.now, id, reason);
@@ -240,6 +241,14 @@ impl<const TENANTS: usize> Both<TENANTS> {
                 let drops = self.model.tick(self.now);
                 self.same_drops(&dropped, &drops);
             }
+            38 if a % 4 == 1 => {
+                let lane = if b % 8 == 0 { Lane::Exempt } else { Lane::Shared };
+                let given = self.given(numbers, lane);
+                let (now, id) = (Instant(self.now), self.queues[queue]);
+                let found = self.scheduler.make_room(now, id, &Self::request(&given));
+                let expected = self.model.make_room(self.now, queue, &given);
+                self.same_drops(found.as_slice(), &expected.into_iter().collect());
+            }
             38 if a % 4 == 0 => {
                 let mut dropped = Vec::new();
                 let id = self.queues[queue];
@@ -265,6 +274,9 @@ impl<const TENANTS: usize> Both<TENANTS> {
         assert_eq!((totals.flows, totals.flows_forgotten), (self.model.known_flows(), self.model.forgotten));
         assert_eq!(self.scheduler.next_due(), self.model.next_due().map(Instant));
         assert_eq!(self.scheduler.weights(), self.model.weights);
+        let ready = self.model.ready().into_iter().map(|queue| self.queues[queue]);
+        assert!(self.scheduler.ready().eq(ready));
+        assert_eq!(self.scheduler.sla_notices().next(), self.model.notices);
         let (mut waiting, mut in_service) = (0, 0);
         for (number, &id) in self.queues.iter().enumerate() {
             let found = self.scheduler.get_queue_stats(Instant(self.now), id).unwrap();
@@ -277,6 +289,10 @@ impl<const TENANTS: usize> Both<TENANTS> {
                 (queue.exempt.arrivals, queue.exempt.served)
             );
             assert_eq!(found.exempt.rejected.counts, queue.exempt.rejected);
+            let status = self.scheduler.sla_status(Instant(self.now), id).unwrap();
+            let slow = queue.slow.iter().filter(|&&is_slow| is_slow).count();
+            assert_eq!((status.count, status.slow), (queue.slow.len() as u64, slow as u64));
+            assert_eq!(status.latency_breached, queue.is_breached);
             let bounds = self.scheduler.enforce_fairness(id);
             for (place, class) in found.classes.iter().enumerate() {
                 let expected = &queue.classes[place];

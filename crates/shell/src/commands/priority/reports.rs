@@ -370,6 +370,7 @@ fn write_rejections<'w, W: Write + ?Sized>(
             RejectReason::Infeasible => "rejected_infeasible",
             RejectReason::Preempted => "rejected_preempted",
             RejectReason::Cancelled => "rejected_cancelled",
+            RejectReason::Expired => "rejected_expired",
             RejectReason::Drained => "rejected_drained",
             RejectReason::Rejected => "rejected_by_owner",
         };
