@@ -143,6 +143,7 @@ impl<'a> Both<'a> {
             89 => self.stale(),
             90..=92 => self.tick(),
             93 => self.drain(queue),
+            94 => self.make_room(queue),
             _ => self.look(queue),
         }
         assert!(self.dropped.is_empty(), "{}", self.says());
@@ -515,6 +516,23 @@ impl<'a> Both<'a> {
         }
     }
 
+    /// Somebody else has no room for what comes.
+    fn make_room(&mut self, queue: usize) {
+        let item = self.asked(queue);
+        let depth = std::mem::replace(&mut self.slas[queue].queue_depth, 0);
+        let expected = self.expected(&item);
+        self.slas[queue].queue_depth = depth;
+        let found = self.scheduler.make_room(Instant(self.now), self.queues[queue], &request(&item, true));
+        match (expected, found) {
+            (Ok(Room::OneOf(numbers, reason)), Some(one)) => {
+                assert!(numbers.contains(&one.request_id) && one.reason == reason, "{one:?} {}", self.says());
+                self.lose(one);
+            }
+            (Ok(Room::Free) | Err(_), None) => {}
+            (_, found) => panic!("{found:?} {item:?} {}", self.says()),
+        }
+    }
+
     /// What is only looked at changes nothing.
     fn look(&mut self, queue: usize) {
         let item = self.asked(queue);
@@ -608,6 +626,12 @@ impl<'a> Both<'a> {
         assert_eq!((totals.in_service, totals.exempt), (self.items.len() - waiting, exempt));
         assert_eq!(totals.arrivals, totals.served + waiting as u64 + totals.rejected.total());
         assert!(totals.flows <= totals.flows_max, "{totals:?}");
+        let is_ready = |&queue: &usize| {
+            let waits = self.waiting(queue).next().is_some() && self.has_free_service(queue);
+            waits || self.exempt(queue).any(|item| item.began.is_none())
+        };
+        let ready = (0..QUEUES).filter(is_ready).map(|queue| self.queues[queue]);
+        assert!(self.scheduler.ready().eq(ready), "{}", self.says());
     }
 }
 

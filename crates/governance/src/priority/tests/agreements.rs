@@ -1,7 +1,8 @@
 //! Whether agreements are kept, and who hears of it.
 
 use super::support::{MS, nothing, request, with};
-use crate::priority::{Crossing, HISTOGRAMS_MAX, QueuedRequest, ServiceReport, SlaKind};
+use crate::priority::{Crossing, HISTOGRAMS_MAX, Lane, QueuedRequest, RejectReason, ServiceReport, SlaKind};
+use crate::rate_limiter::Access;
 use crate::request::RequestPriority::{self, Normal};
 use crate::time::Instant;
 
@@ -57,6 +58,53 @@ fn a_tick_sees_that_slow_requests_are_over_and_time_alone_does_not() {
     let status = scheduler.sla_status(Instant(200_000 * MS), queue).unwrap();
     assert!(status.latency_breached && status.count == 0, "missing data changes nothing");
     assert_eq!(scheduler.sla_notices().next(), 1);
+}
+
+#[test]
+fn what_there_is_no_room_or_no_time_for_breaks_an_agreement_and_what_is_taken_out_does_not() {
+    let (mut scheduler, queue) = with::<16>(1, 30);
+    let now = Instant(0);
+    let status = |scheduler: &crate::priority::PriorityScheduler<16>| {
+        let status = scheduler.sla_status(Instant(0), queue).unwrap();
+        (status.count, status.slow, status.errors)
+    };
+    let tickets: Vec<_> = (0..30)
+        .map(|id| scheduler.enqueue_request(now, queue, &request(id, Normal), &mut nothing).unwrap())
+        .collect();
+    let full = request(30, Normal);
+    assert!(scheduler.room(now, queue, &full, Access::Peek).is_err());
+    assert_eq!(status(&scheduler), (0, 0, 0), "a look counts nothing");
+    assert!(scheduler.room(now, queue, &full, Access::Charge).is_err());
+    scheduler.enqueue_request(now, queue, &full, &mut nothing).unwrap_err();
+    let late = QueuedRequest { sla_deadline: Some(Instant(1)), ..full };
+    scheduler.enqueue_request(now, queue, &late, &mut nothing).unwrap_err();
+    let urgent = request(31, RequestPriority::High);
+    scheduler.enqueue_request(now, queue, &urgent, &mut |_| ()).unwrap();
+    assert_eq!(status(&scheduler), (4, 4, 0), "full twice, infeasible, shed");
+    scheduler.cancel(now, tickets[0]).unwrap();
+    scheduler.preempt_request(now, tickets[1]).unwrap();
+    scheduler.reject_request(now, tickets[2], RejectReason::Rejected).unwrap();
+    scheduler.reject_request(now, tickets[3], RejectReason::Expired).unwrap();
+    scheduler.drain(now, queue, &mut |_| ());
+    (0..17).for_each(|id| {
+        let _ = scheduler.enqueue_request(
+            now,
+            queue,
+            &QueuedRequest { lane: Lane::Exempt, ..request(id, Normal) },
+            &mut nothing,
+        );
+    });
+    assert_eq!((status(&scheduler), scheduler.sla_notices().next()), ((4, 4, 0), 0));
+
+    for _ in 0..30 {
+        scheduler.enqueue_request(now, queue, &late, &mut nothing).unwrap_err();
+    }
+    let notices: Vec<_> = scheduler.sla_notices().since(0).copied().collect();
+    assert_eq!(
+        (notices.len(), notices[0].kind, notices[0].crossing),
+        (1, SlaKind::Latency, Crossing::Breach)
+    );
+    assert_eq!(notices[0].measured_ppm, 1_000_000);
 }
 
 #[test]

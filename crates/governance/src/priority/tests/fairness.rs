@@ -1,7 +1,7 @@
 //! What is promised of fairness, over long histories.
 
 use super::support::{MS, Quiet, of_tenant, request, with};
-use crate::priority::QueuedRequest;
+use crate::priority::{PriorityScheduler, QueueId, QueuedRequest, StarvationBound};
 use crate::request::RequestPriority::{self, Batch, Critical, Normal};
 
 /// A sequence of numbers that looks random and is the same each time.
@@ -141,4 +141,104 @@ fn a_tag_moves_by_the_largest_charge_and_the_longest_service() {
         scheduler.check();
     }
     assert_eq!(scheduler.totals().served, 60);
+}
+
+#[test]
+fn what_was_given_up_in_service_is_charged_for_the_time_that_it_took() {
+    let (mut scheduler, queue) = with::<16>(1, 64);
+    let long = QueuedRequest { cost_us: 90_000, ..request(0, Critical) };
+    let ticket = scheduler.start_request(crate::time::Instant(0), queue, &long).unwrap();
+    (1..40).for_each(|id| scheduler.fill(queue, &request(id, Batch)));
+    scheduler.cancel(crate::time::Instant(2 * MS), ticket).unwrap();
+    let stats = scheduler.get_queue_stats(crate::time::Instant(2 * MS), queue).unwrap();
+    assert_eq!((stats.classes[0].served_cost_us, stats.classes[0].estimate_us), (2000, 1000));
+    assert_eq!(scheduler.sla_status(crate::time::Instant(2 * MS), queue).unwrap().count, 0);
+    scheduler.put(2 * MS, queue, &request(40, Critical));
+    let order = serve(&mut scheduler, queue, 2 * MS, 3);
+    assert!(order.contains(&40), "{order:?}");
+    scheduler.check();
+}
+
+/// Serves that many, a millisecond each, and tells which.
+fn serve(scheduler: &mut PriorityScheduler<16>, queue: QueueId, now: u64, count: usize) -> Vec<u64> {
+    let one = |_| {
+        let next = scheduler.take(now, queue).unwrap();
+        scheduler.done(now, next.ticket, 1000);
+        next.request_id
+    };
+    (0..count).map(one).collect()
+}
+
+#[test]
+fn a_tenant_whose_weight_changes_owes_the_same_amount_of_service() {
+    let (mut scheduler, queue) = with::<16>(1, 64);
+    for id in 0..20 {
+        scheduler.fill(queue, &of_tenant(id, Normal, 1, 1));
+        scheduler.fill(queue, &of_tenant(100 + id, Normal, 2, 1024));
+    }
+    // One of weight 1 owes as much as 1024 of the other.
+    assert!(serve(&mut scheduler, queue, 0, 5).contains(&0));
+    scheduler.fill(queue, &of_tenant(20, Normal, 1, 1024));
+    let of_first = serve(&mut scheduler, queue, 0, 20).iter().filter(|&&id| id < 100).count();
+    assert!((9..=11).contains(&of_first), "both weigh the same, and {of_first} of 20 are of the first");
+    // While it is in service only: its debt is three milliseconds of the other's, and not a 1024th of that.
+    let mut both = with::<16>(1, 64);
+    let (scheduler, queue) = (&mut both.0, both.1);
+    let three = QueuedRequest { cost_us: 3000, ..of_tenant(0, Normal, 1, 1024) };
+    let running = scheduler.start_request(crate::time::Instant(0), queue, &three).unwrap();
+    (1..8).for_each(|id| scheduler.fill(queue, &of_tenant(100 + id, Normal, 2, 1)));
+    (1..8).for_each(|id| scheduler.fill(queue, &of_tenant(id, Normal, 1, 1)));
+    scheduler.done(0, running, 3000);
+    assert_eq!(serve(scheduler, queue, 0, 4), [101, 102, 103, 1]);
+    scheduler.check();
+}
+
+#[test]
+fn a_bound_is_not_spoilt_by_what_a_request_said_or_by_what_is_over() {
+    // The agreement gives 100 ms, and nobody is held to more than that.
+    let (mut scheduler, queue) = with::<16>(1, 64);
+    let boastful = QueuedRequest { cost_us: 3_000_000, ..request(0, Normal) };
+    let ticket = scheduler.start_request(crate::time::Instant(0), queue, &boastful).unwrap();
+    scheduler.fill(queue, &request(1, Batch));
+    scheduler.done(MS, ticket, 1000);
+    let normal = |bounds: [StarvationBound; 5]| bounds[Normal.index()];
+    serve(&mut scheduler, queue, MS, 1);
+    assert_eq!(scheduler.enforce_fairness(queue), [StarvationBound::default(); 5], "all is at rest");
+    let running = scheduler.start_request(crate::time::Instant(MS), queue, &boastful).unwrap();
+    scheduler.put(MS, queue, &request(2, Batch));
+    scheduler.put(MS, queue, &request(3, Normal));
+    scheduler.done(MS, running, 1000);
+    serve(&mut scheduler, queue, MS, 1);
+    let bound = normal(scheduler.enforce_fairness(queue));
+    assert_eq!(bound, StarvationBound { bound_us: 25_000 + 1000, worst_us: 1000 });
+    assert_eq!(scheduler.get_queue_stats(crate::time::Instant(MS), queue).unwrap().waiting, 1);
+    scheduler.check();
+}
+
+#[test]
+fn a_tenant_that_floods_a_full_queue_takes_no_places_of_another() {
+    for early in [false, true] {
+        let (mut scheduler, queue) = with::<16>(1, 16);
+        let (mut served, mut running) = ([0; 2], None);
+        for ms in 0..2000 {
+            let now = crate::time::Instant(ms * MS);
+            if let Some(ticket) = running.take() {
+                scheduler.done(now.0, ticket, 1000);
+            }
+            if let Some(next) = scheduler.dequeue_next(now, queue, &mut |_| ()) {
+                running = Some(next.ticket);
+                served[usize::try_from(next.request_id).unwrap()] += 1;
+            }
+            // Ten of the one and one of the other in a millisecond, in which one is served.
+            for place in 0..11 {
+                let floods = u64::from(place != 5);
+                let wait = if early && floods == 1 { 50 * MS } else { 100 * MS };
+                let deadline = Some(crate::time::Instant(now.0 + wait));
+                let request = of_tenant(floods, Normal, 1 + floods, 1);
+                let request = QueuedRequest { sla_deadline: deadline, arrival_time: now, ..request };
+                let _ = scheduler.enqueue_request(now, queue, &request, &mut |_| ());
+            }
+        }
+        assert!(served[0] > 900, "{served:?}, and each is owed half");
+    }
 }

@@ -147,6 +147,83 @@ fn a_full_queue_sheds_the_latest_deadline_of_the_lowest_class_and_the_newcomer_m
 }
 
 #[test]
+fn of_two_tenants_of_a_class_the_one_with_more_waiting_by_its_weight_makes_room() {
+    let (mut scheduler, queue) = with::<4>(1, 4);
+    let by = |id, tenant, weight, deadline| QueuedRequest {
+        sla_deadline: Some(Instant(deadline * MS)),
+        ..of_tenant(id, Normal, tenant, weight)
+    };
+    (1..=3).for_each(|id| scheduler.fill(queue, &by(id, 1, 1, 50)));
+    scheduler.fill(queue, &by(4, 2, 1, 100));
+    let mut put = |request: QueuedRequest<'_>| {
+        let mut dropped = Vec::new();
+        let found = scheduler.enqueue_request(Instant(0), queue, &request, &mut |one| dropped.push(one));
+        (found.is_ok(), reasons(&dropped))
+    };
+    assert_eq!(put(by(5, 1, 1, 20)), (false, vec![]), "an earlier deadline is no way round");
+    assert_eq!(put(by(6, 3, 1, 99)), (true, vec![(4, RejectReason::Shed)]), "one each: the later deadline");
+    assert_eq!(put(by(7, 2, 1, 100)), (false, vec![]), "one each again");
+    assert_eq!(put(by(8, 3, 1, 99)), (false, vec![]), "of its own it is the later");
+    assert_eq!(put(by(9, 3, 1, 98)), (true, vec![(6, RejectReason::Shed)]));
+    assert_eq!(put(by(10, 1, 8, 98)), (true, vec![(9, RejectReason::Shed)]), "four of weight 8");
+    assert_eq!(put(by(11, 2, 1, 900)), (false, vec![]), "one of weight 1 against four of weight 8");
+    assert_eq!(put(by(12, 2, 3, 900)), (true, vec![(10, RejectReason::Shed)]), "but not one of weight 3");
+    scheduler.check();
+}
+
+#[test]
+fn a_caller_whose_own_places_are_full_has_the_same_one_dropped() {
+    let (mut scheduler, queue) = with::<4>(1, 8);
+    let by = |id, class, deadline| QueuedRequest {
+        sla_deadline: Some(Instant(deadline * MS)),
+        ..request(id, class)
+    };
+    assert_eq!(scheduler.make_room(Instant(0), queue, &by(0, Critical, 9)), None, "nothing waits");
+    scheduler.put(0, queue, &by(1, Normal, 5));
+    scheduler.put(0, queue, &by(2, Batch, 100));
+    scheduler.put(0, queue, &by(3, Batch, 200));
+    let mut make = |now: u64, request: QueuedRequest<'_>| {
+        let dropped = scheduler.make_room(Instant(now * MS), queue, &request);
+        dropped.map(|dropped| (dropped.request_id, dropped.reason))
+    };
+    assert_eq!(make(0, by(4, Batch, 200)), None, "it would have to go itself");
+    assert_eq!(make(0, QueuedRequest { lane: Lane::Exempt, ..by(4, Critical, 9) }), None);
+    assert_eq!(make(0, by(4, Low, 900)), Some((3, RejectReason::Shed)));
+    assert_eq!(make(5, by(4, Critical, 5)), None, "it comes too late");
+    assert_eq!(make(5, by(4, Batch, 900)), Some((1, RejectReason::Infeasible)));
+    let stats = scheduler.get_queue_stats(Instant(5 * MS), queue).unwrap();
+    assert_eq!((stats.arrivals, stats.waiting, stats.rejected.total()), (3, 1, 2));
+    scheduler.check();
+}
+
+#[test]
+fn a_queue_is_ready_where_something_waits_that_can_be_in_service() {
+    let mut scheduler = scheduler::<4>();
+    let queues = ["a", "b", "c"].map(|name| scheduler.define_sla(&sla(name, 1, 8)).unwrap());
+    let ready = |scheduler: &crate::priority::PriorityScheduler<4>| scheduler.ready().collect::<Vec<_>>();
+    scheduler.fill(queues[1], &request(1, Low));
+    scheduler.fill(queues[1], &request(2, Low));
+    scheduler.fill(queues[2], &QueuedRequest { lane: Lane::Exempt, ..request(3, Low) });
+    assert_eq!(ready(&scheduler), queues[1..]);
+    let running = scheduler.take(0, queues[1]).unwrap();
+    assert_eq!(ready(&scheduler), queues[2..]);
+    scheduler.cancel(Instant(0), running.ticket).unwrap();
+    scheduler.take(0, queues[2]).unwrap();
+    assert_eq!(ready(&scheduler), [queues[1]]);
+}
+
+#[test]
+fn where_fewer_may_wait_than_do_each_that_comes_takes_the_place_of_one() {
+    let (mut scheduler, queue) = with::<4>(1, 10);
+    (0..6).for_each(|id| scheduler.fill(queue, &request(id, Batch)));
+    scheduler.update_sla(Instant(0), queue, &sla("web", 1, 2)).unwrap();
+    let mut dropped = Vec::new();
+    scheduler.enqueue_request(Instant(0), queue, &request(6, High), &mut |one| dropped.push(one)).unwrap();
+    assert_eq!(reasons(&dropped), [(5, RejectReason::Shed)]);
+    assert_eq!(scheduler.get_queue_stats(Instant(0), queue).unwrap().waiting, 6);
+}
+
+#[test]
 fn what_is_too_late_makes_room_first() {
     let (mut scheduler, queue) = with::<4>(1, 2);
     let by = |id, class, deadline| QueuedRequest {
@@ -412,6 +489,37 @@ fn a_slow_spell_does_not_lock_a_service_out() {
     }
     let metrics = scheduler.get_queue_stats(Instant(now * MS), queue).unwrap();
     assert!(metrics.classes[Low.index()].estimate_us < 15_000);
+}
+
+#[test]
+fn a_slow_service_within_its_agreement_is_not_asked_for_what_it_cannot_do() {
+    // It takes 75 of the 100 ms that are promised, and more comes than it can do.
+    let (mut scheduler, queue) = with::<16>(1, 200);
+    let (mut served, mut on_time, mut running) = (0, 0, None);
+    for ms in 0..60_000 {
+        let now = Instant(ms * MS);
+        if ms % 50 == 0 {
+            let request = QueuedRequest {
+                arrival_time: now,
+                sla_deadline: None,
+                cost_us: 0,
+                ..of_tenant(ms, Normal, 1, 1)
+            };
+            let _ = scheduler.enqueue_request(now, queue, &request, &mut |_| ());
+        }
+        if let Some((ticket, end, deadline)) = running
+            && end == ms
+        {
+            running = None;
+            (served, on_time) = (served + 1, on_time + u32::from(now <= deadline));
+            scheduler.done(now.0, ticket, 75_000);
+        }
+        if running.is_none() {
+            let next = scheduler.dequeue_next(now, queue, &mut |_| ());
+            running = next.map(|next| (next.ticket, ms + 75, next.deadline));
+        }
+    }
+    assert!(served > 500 && on_time * 100 >= served * 95, "{on_time} of {served}");
 }
 
 #[test]
