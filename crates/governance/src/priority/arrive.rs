@@ -113,7 +113,10 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
                 Err(desk.turn_away(now, asked.class, reason))
             } else if desk.can_start() {
                 let ticket = desk.enqueue(request, &asked);
-                desk.dispatch(now);
+                // Nothing else waits.
+                if let Some((item, class_index)) = desk.next() {
+                    desk.dispatch(now, item, class_index);
+                }
                 Ok(ticket)
             } else {
                 return Err(EnqueueError::NoSlot);

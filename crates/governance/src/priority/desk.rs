@@ -143,6 +143,7 @@ impl Desk<'_> {
         class.declared_us -= u64::from(cost);
         class.undeclared_count -= u32::from(cost == 0);
         if class.depth == 0 {
+            self.queue.note_wait(class_index);
             self.queue.backlogged &= !(1 << class_index);
         }
         self.queue.waiting -= 1;

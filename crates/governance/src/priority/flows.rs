@@ -27,6 +27,12 @@ pub(super) fn rescale(tag: u128, virtual_time: u128, old: u32, new: u32) -> u128
     ahead.map_or(tag, |ahead| virtual_time + ahead / u128::from(old.max(1)) * u128::from(new))
 }
 
+/// Whether tag and turn `a` are before `b`: by tag, and of equal ones by turn. Tags are far from the end of their range.
+#[inline]
+pub(super) fn precedes(a: (u128, u64), b: (u128, u64)) -> bool {
+    a.0 < b.0.wrapping_add(u128::from(a.1 < b.1))
+}
+
 /// Which flow is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FlowKey {
@@ -104,10 +110,17 @@ impl Flow {
 pub(super) struct ByTag<S>(pub(super) S);
 
 impl<S: Deref<Target = [Flow]>> Ordered for ByTag<S> {
+    type Key = (u128, u64);
+
     #[inline]
-    fn is_before(&self, a: Link, b: Link) -> bool {
-        let (a, b) = (&self.0[index(a)], &self.0[index(b)]);
-        a.tag < b.tag || (a.tag == b.tag && a.turn < b.turn)
+    fn key(&self, item: Link) -> (u128, u64) {
+        let flow = &self.0[index(item)];
+        (flow.tag, flow.turn)
+    }
+
+    #[inline]
+    fn goes_before(a: (u128, u64), b: (u128, u64)) -> bool {
+        precedes(a, b)
     }
 }
 

@@ -45,8 +45,18 @@ impl Node {
 
 /// Items in one order.
 pub(super) trait Ordered {
-    /// Whether `a` comes out before `b`: a strict total order.
-    fn is_before(&self, a: Link, b: Link) -> bool;
+    /// What the order looks at, so that an item need not be visited for each comparison.
+    type Key: Copy;
+
+    fn key(&self, item: Link) -> Self::Key;
+
+    /// Whether the item with key `a` comes out before the one with key `b`: a strict total order.
+    fn goes_before(a: Self::Key, b: Self::Key) -> bool;
+
+    #[inline]
+    fn is_before(&self, a: Link, b: Link) -> bool {
+        Self::goes_before(self.key(a), self.key(b))
+    }
 }
 
 /// Items in one order with a node each.
@@ -99,46 +109,63 @@ pub(super) fn remove(arena: &mut impl Arena, root: &mut Link, item: Link) {
 
 /// Merges two heaps; the parent of the new root is left to the caller.
 #[inline]
-fn merge(arena: &mut impl Arena, mut upper: Link, mut lower: Link) -> Link {
+fn merge<A: Arena>(arena: &mut A, mut upper: Link, mut lower: Link) -> Link {
     if upper == 0 || lower == 0 {
         return upper | lower;
     }
-    if arena.is_before(lower, upper) {
-        (upper, lower) = (lower, upper);
+    let (upper_key, mut upper_right) = (arena.key(upper), arena.node(upper).right);
+    let (mut lower_key, mut lower_right) = (arena.key(lower), arena.node(lower).right);
+    if A::goes_before(lower_key, upper_key) {
+        (upper, upper_right, lower, lower_right) = (lower, lower_right, upper, upper_right);
+        lower_key = upper_key;
     }
     let root = upper;
-    // Down along right children, of whichever heap has the item that comes first.
-    loop {
-        let right = arena.node(upper).right;
-        if right == 0 || arena.is_before(lower, right) {
-            arena.node_mut(upper).right = lower;
-            arena.node_mut(lower).parent = upper;
-            if right == 0 {
-                break;
-            }
-            (upper, lower) = (lower, right);
-        } else {
-            upper = right;
+    // The first one that gets another right child.
+    let mut first = 0;
+    // Down along right children, of whichever heap has the item that comes first. Each item is visited once.
+    while upper_right != 0 {
+        let (right, right_key, its_right) =
+            (upper_right, arena.key(upper_right), arena.node(upper_right).right);
+        if A::goes_before(right_key, lower_key) {
+            (upper, upper_right) = (right, its_right);
+            continue;
         }
+        if first == 0 {
+            first = upper;
+        }
+        arena.node_mut(lower).parent = upper;
+        (upper, upper_right) = (lower, lower_right);
+        (lower, lower_key, lower_right) = (right, right_key, its_right);
     }
-    // And up again, with the rank of what became the right child.
-    let mut rank = arena.node(lower).rank();
+    if first == 0 {
+        first = upper;
+    }
+    let node = arena.node_mut(lower);
+    node.parent = upper;
+    // And up again, with what became the right child, and its rank. Where that is the same child as before, with the same
+    // rank, nothing changes from there on.
+    let (mut child, mut rank) = (lower, node.rank());
+    let mut is_above = false;
     loop {
         let node = arena.node_mut(upper);
-        node.right_rank = rank;
+        if is_above && node.right_rank == rank {
+            return root;
+        }
+        (node.right, node.right_rank) = (child, rank);
         node.settle();
         if upper == root {
             return root;
         }
-        rank = node.rank();
+        is_above |= upper == first;
+        (child, rank) = (upper, node.rank());
         upper = node.parent;
     }
 }
 
-/// An item's place in the arena.
+/// An item's place in the arena; that of none is beyond all arenas.
 #[inline]
 pub(super) const fn index(item: Link) -> usize {
-    item as usize - 1
+    item.wrapping_sub(1) as usize
 }
 
 /// The item at a place of an arena; there are fewer than 2^32 places.
@@ -186,7 +213,7 @@ pub(super) mod tests {
             Self(vec![(0, Node::NONE); count])
         }
 
-        pub(in crate::priority) fn key(&self, item: Link) -> u32 {
+        pub(in crate::priority) fn number(&self, item: Link) -> u32 {
             self.0[index(item)].0
         }
 
@@ -205,8 +232,14 @@ pub(super) mod tests {
     }
 
     impl Ordered for Numbers {
-        fn is_before(&self, a: Link, b: Link) -> bool {
-            (self.0[index(a)].0, a) < (self.0[index(b)].0, b)
+        type Key = (u32, Link);
+
+        fn key(&self, item: Link) -> (u32, Link) {
+            (self.0[index(item)].0, item)
+        }
+
+        fn goes_before(a: (u32, Link), b: (u32, Link)) -> bool {
+            a < b
         }
     }
 
@@ -219,7 +252,7 @@ pub(super) mod tests {
             let mut root = 0;
             for (place, key, action) in steps {
                 let item = link(place);
-                if naive.remove(&(arena.key(item), item)) {
+                if naive.remove(&(arena.number(item), item)) {
                     remove(&mut arena, &mut root, item);
                 } else if action > 0 {
                     arena.set_key(item, key);
@@ -243,7 +276,7 @@ pub(super) mod tests {
             let (mut root, mut last) = (0, 0);
             (0..1000).for_each(|place| insert(&mut arena, &mut root, link(place)));
             for left in (0..1000).rev() {
-                let first = arena.key(root);
+                let first = arena.number(root);
                 assert!(first >= last);
                 last = first;
                 let item = root;

@@ -106,13 +106,13 @@ pub(super) mod tests {
             let mut line = Line::EMPTY;
             for (serial, (place, key, action)) in (0..).zip(steps) {
                 let item = link(place);
-                if naive.remove(&(arena.key(item), item)) {
+                if naive.remove(&(arena.number(item), item)) {
                     line.remove(&mut arena, item);
                 } else if action > 0 {
                     // Most come in order.
                     arena.set_key(item, if action > 2 { serial } else { key });
                     line.insert(&mut arena, item);
-                    naive.insert((arena.key(item), item));
+                    naive.insert((arena.number(item), item));
                 } else if let Some((_, first)) = naive.pop_first() {
                     assert_eq!(line.first(&arena), first);
                     line.remove(&mut arena, first);

@@ -23,7 +23,8 @@ impl Rejections {
     /// How many for any reason.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.counts.iter().sum()
+        // As many requests as a word can count will not come.
+        self.counts.iter().fold(0, |sum: u64, count| sum.wrapping_add(*count))
     }
 
     pub(super) const fn count(&mut self, reason: RejectReason) {

@@ -1,6 +1,6 @@
 //! A queue: its classes, their turns, and what is counted of them.
 
-use super::flows::rescale;
+use super::flows::{precedes, rescale};
 use super::heap::{Link, index};
 use super::line::Line;
 use super::metrics::{ExemptMetrics, Rejections, StarvationBound};
@@ -82,6 +82,15 @@ pub(super) struct Fairness {
     /// rest.
     pub(super) largest: u64,
     pub(super) worst: u64,
+}
+
+impl Fairness {
+    /// The most that others have received while its head waited, which it still does. All classes were charged that
+    /// much.
+    const fn worst_until(&self, charged: u64) -> u64 {
+        let others = charged.saturating_sub(self.charged).saturating_sub(self.mark);
+        if others > self.worst { others } else { self.worst }
+    }
 }
 
 impl Class {
@@ -271,17 +280,13 @@ impl Queue {
     #[inline]
     pub(super) fn next_class(&self) -> Option<usize> {
         let mut left = self.backlogged;
-        let mut best: Option<usize> = None;
+        let (mut best, mut lowest) = (None, (u128::MAX, u64::MAX));
         while left != 0 {
             let index = left.trailing_zeros() as usize;
             left &= left - 1;
             let class = &self.classes[index];
-            let goes_first = best.is_none_or(|best| {
-                let best = &self.classes[best];
-                class.tag < best.tag || (class.tag == best.tag && class.turn < best.turn)
-            });
-            if goes_first {
-                best = Some(index);
+            if best.is_none() || precedes((class.tag, class.turn), lowest) {
+                (best, lowest) = (Some(index), (class.tag, class.turn));
             }
         }
         best
@@ -290,6 +295,7 @@ impl Queue {
     /// Gives a class its turn, and charges it. Its tag is not below the virtual time.
     #[inline]
     pub(super) fn charge(&mut self, index: usize, cost_us: u32, turn: u64) {
+        self.note_wait(index);
         let cost = u64::from(cost_us);
         let class = &mut self.classes[index];
         debug_assert!(class.tag >= self.virtual_time);
@@ -304,18 +310,23 @@ impl Queue {
         fairness.run = cost;
         fairness.largest = fairness.largest.max(cost);
         fairness.mark = self.charged - fairness.charged;
-        self.note_waits(index);
     }
 
-    /// Takes note of what the waiting heads of other classes have seen since the class was charged.
+    /// Takes note of what others have received while the head of a class waited, before it waits no more.
+    #[inline]
+    pub(super) fn note_wait(&mut self, index: usize) {
+        let fairness = &mut self.classes[index].fairness;
+        fairness.worst = fairness.worst_until(self.charged);
+        self.busy |= 1 << index;
+    }
+
+    /// Takes note of what the waiting heads of other classes have seen, before the class is given something back: only
+    /// then it becomes less.
     fn note_waits(&mut self, index: usize) {
-        self.busy |= self.backlogged | 1 << index;
         let mut left = self.backlogged & !(1 << index);
         while left != 0 {
-            let fairness = &mut self.classes[left.trailing_zeros() as usize].fairness;
+            self.note_wait(left.trailing_zeros() as usize);
             left &= left - 1;
-            let others = self.charged - fairness.charged;
-            fairness.worst = fairness.worst.max(others.saturating_sub(fairness.mark));
         }
     }
 
@@ -341,6 +352,9 @@ impl Queue {
     /// below the virtual time: what was not asked for while there was no need cannot be had later.
     pub(super) fn correct(&mut self, index: usize, competitors: u8, charged_us: u32, actual_us: u32) {
         let is_refund = actual_us < charged_us;
+        if is_refund {
+            self.note_waits(index);
+        }
         let difference = actual_us.abs_diff(charged_us);
         let cost = u64::from(difference);
         let class = &mut self.classes[index];
@@ -378,7 +392,6 @@ impl Queue {
             .saturating_add(u64::from(!put_behind.is_multiple_of(stride)));
         class.fairness.run = run;
         class.fairness.largest = class.fairness.largest.max(run);
-        self.note_waits(index);
     }
 
     /// What is served while nothing else is there is not held against anyone: where nothing waits or is in service any
@@ -428,7 +441,9 @@ impl Queue {
         let bound = others.fold(0_u128, |sum, (_, other)| {
             sum + own.div_ceil(u128::from(other.stride.max(1))) + u128::from(other.fairness.largest)
         });
-        StarvationBound { bound_us: u64::try_from(bound).unwrap_or(u64::MAX), worst_us: class.fairness.worst }
+        let worst_us =
+            if class.depth > 0 { class.fairness.worst_until(self.charged) } else { class.fairness.worst };
+        StarvationBound { bound_us: u64::try_from(bound).unwrap_or(u64::MAX), worst_us }
     }
 
     /// Requests that came are those that were dispatched, that wait, and that were rejected.

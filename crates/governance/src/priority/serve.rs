@@ -32,7 +32,7 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
             if desk.queue.classes[class_index].is_late(&desk.slots[index(item)], now) {
                 dropped(desk.drop(now, item, RejectReason::Infeasible));
             } else {
-                return desk.dispatch(now);
+                return Some(desk.dispatch(now, item, class_index));
             }
         }
         None
@@ -139,15 +139,14 @@ fn charge(service_us: u64) -> u32 {
 impl Desk<'_> {
     /// The request whose turn it is, and its class.
     #[inline]
-    fn next(&self) -> Option<(Link, usize)> {
+    pub(super) fn next(&self) -> Option<(Link, usize)> {
         let class_index = self.queue.next_class()?;
         let flow = self.queue.classes[class_index].flows.first(&ByTag(&*self.flows));
         Some((self.flows[index(flow)].urgent.first(&ByUrgency(&*self.slots)), class_index))
     }
 
     /// Takes the request whose turn it is into service.
-    pub(super) fn dispatch(&mut self, now: Instant) -> Option<Dispatch> {
-        let (item, class_index) = self.next()?;
+    pub(super) fn dispatch(&mut self, now: Instant, item: Link, class_index: usize) -> Dispatch {
         let competitors = self.queue.competitors();
         let slot = &self.slots[index(item)];
         let class = &self.queue.classes[class_index];
@@ -187,7 +186,7 @@ impl Desk<'_> {
         self.queue.served += 1;
         self.record_wait(class_index, waited);
         self.queue.assert_identity();
-        Some(dispatch)
+        dispatch
     }
 
     /// Gives the flow that is next its turn, and charges it.

@@ -129,18 +129,31 @@ pub(super) fn find(slots: &[Slot], ticket: QueueTicket) -> Option<Link> {
     (slot.generation == ticket.generation && slot.state != State::Free).then(|| link(place))
 }
 
+/// What is ordered by time, and in the order of arrival where that is equal.
+#[inline]
+fn key(time: u64, sequence: u64) -> u128 {
+    u128::from(time) << 64 | u128::from(sequence)
+}
+
 macro_rules! order {
-    ($(#[$doc:meta])* $name:ident, $node:ident, |$a:ident, $b:ident| $before:expr) => {
+    ($(#[$doc:meta])* $name:ident, $node:ident, |$slot:ident| $key:expr) => {
         $(#[$doc])*
         #[derive(Debug)]
         #[repr(transparent)]
         pub(super) struct $name<S>(pub(super) S);
 
         impl<S: Deref<Target = [Slot]>> Ordered for $name<S> {
+            type Key = u128;
+
             #[inline]
-            fn is_before(&self, a: Link, b: Link) -> bool {
-                let ($a, $b) = (&self.0[index(a)], &self.0[index(b)]);
-                $before
+            fn key(&self, item: Link) -> u128 {
+                let $slot = &self.0[index(item)];
+                $key
+            }
+
+            #[inline]
+            fn goes_before(a: u128, b: u128) -> bool {
+                a < b
             }
         }
 
@@ -162,25 +175,25 @@ order!(
     /// The earliest deadline first, and of equal ones the request that came first.
     ByUrgency,
     urgency,
-    |a, b| a.deadline < b.deadline || (a.deadline == b.deadline && a.sequence < b.sequence)
+    |slot| key(slot.deadline, slot.sequence)
 );
 order!(
     /// The one first that is the first to be too late.
     ByExpiry,
     expiry,
-    |a, b| a.latest < b.latest || (a.latest == b.latest && a.sequence < b.sequence)
+    |slot| key(slot.latest, slot.sequence)
 );
 order!(
     /// The latest deadline first, and of equal ones the request that came last.
     ByShedding,
     shedding,
-    |a, b| a.deadline > b.deadline || (a.deadline == b.deadline && a.sequence > b.sequence)
+    |slot| !key(slot.deadline, slot.sequence)
 );
 order!(
     /// The earliest arrival first.
     ByAge,
     age,
-    |a, b| a.arrival < b.arrival || (a.arrival == b.arrival && a.sequence < b.sequence)
+    |slot| key(slot.arrival, slot.sequence)
 );
 
 #[cfg(test)]
