@@ -317,3 +317,32 @@ fn who_completes_is_told_which_queue_may_go_on() {
     let next = governor.dequeue_next(at(1), queue).unwrap();
     assert_eq!((next.lane, governor.dequeue_next(at(1), queue)), (Lane::Shared, None));
 }
+
+#[test]
+fn where_no_ticket_is_left_a_lower_class_makes_room() {
+    let (mut governor, queue) = governor();
+    let sla = SLA { queue_depth: 100, ..*governor.queues.get_sla(queue).unwrap() };
+    governor.queues.update_sla(Instant(0), queue, &sla).unwrap();
+    let running = governor.admit(at(0), &from("other"));
+    let batch = |tenant| Request { priority: Some(RequestPriority::Batch), ..from(tenant) };
+    // Fifteen wait, and there are sixteen tickets.
+    for number in 0..15 {
+        let tenant = if number < 8 { "acme" } else { "globex" };
+        assert_eq!(governor.admit(at(0), &batch(tenant)).reason, Reason::Queued);
+    }
+    assert_eq!(
+        governor.admit(at(0), &batch("acme")).reason,
+        Reason::TicketsFull,
+        "it would be the one to go"
+    );
+    let in_all = |governor: &mut Small| left(governor, 0, "acme") + left(governor, 0, "globex");
+    assert_eq!(in_all(&mut governor), 5);
+    let critical = Request { priority: Some(RequestPriority::Critical), ..from("urgent") };
+    let decision = governor.admit(at(0), &critical);
+    assert_eq!(decision.reason, Reason::Queued);
+    assert_eq!(in_all(&mut governor), 6, "the one that made room was given back");
+    governor.complete(at(1), ticket(&running), &done(1)).unwrap();
+    let next = governor.dequeue_next(at(1), queue).unwrap();
+    assert_eq!(next.priority, RequestPriority::Critical);
+    assert_eq!(next.ticket, ticket(&decision));
+}

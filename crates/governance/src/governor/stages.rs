@@ -13,7 +13,7 @@ use crate::priority::{
     Rejection, SLA, ServiceReport,
 };
 use crate::quota::{QuotaAmounts, QuotaClearance, QuotaHold, QuotaStanding};
-use crate::rate_limiter::{Access, Clearance, LimitHold, LimitId};
+use crate::rate_limiter::{Access, Clearance, LimitHold, LimitId, Refusal};
 use crate::request::{HashedSubject, RequestPriority, Settlement, Subject, Usage};
 use crate::scope::{KeyHash, Kind};
 use crate::tickets::Ticket;
@@ -87,10 +87,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
         };
         let clearance = match checked {
             Ok(clearance) => clearance,
-            Err(refusal) => {
-                let decision = Decision::plain(Verdict::Deny, refusal.reason);
-                return Decision { limit: Some(refusal.limit), retry: Some(refusal.retry), ..decision };
-            }
+            Err(refusal) => return refused_by_limit(&refusal),
         };
         let Holders { quotas, budgets, costs, .. } = &self.held;
         let has_only_limits = quotas.is_empty() && budgets.is_empty() && !costs.has_prices();
@@ -103,7 +100,39 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
             };
             return allowed(verdict, limit, None, None, None);
         }
-        self.decide_behind_limits(asked, clearance)
+        let decision = self.decide_behind_limits(asked, clearance);
+        if decision.reason == Reason::TicketsFull && access == Access::Charge && self.make_room(asked) {
+            return self.decide_again(asked, throttle);
+        }
+        decision
+    }
+
+    /// Decides anew, since a request that waits has made room.
+    #[cold]
+    fn decide_again(&mut self, asked: &Asked<'_>, throttle: Option<LimitId>) -> Decision {
+        let &Asked { now, subject, access, .. } = asked;
+        let limits = &mut self.held.limits;
+        let checked = match throttle {
+            None => limits.check(now, subject, access),
+            Some(throttle) => limits.check_throttled(now, subject, access, throttle),
+        };
+        match checked {
+            Ok(clearance) => self.decide_behind_limits(asked, clearance),
+            Err(refusal) => refused_by_limit(&refusal),
+        }
+    }
+
+    /// Lets one go of those that wait in the queue of a request, if there is one that would have to go for it were the
+    /// queue full: there are as many tickets as can wait, but other requests have some too.
+    #[cold]
+    fn make_room(&mut self, asked: &Asked<'_>) -> bool {
+        let &Asked { latest: now, subject, destination, .. } = asked;
+        let Some(Destination { queue, class, .. }) = destination else { return false };
+        let hashed = HashedSubject::new(subject, self.held.limits.secret());
+        let request = self.to_queue(now, &hashed, class);
+        let Some(dropped) = self.queues.make_room(now.instant, queue, &request) else { return false };
+        self.held.void(now, Ticket::from_bits(dropped.request_id));
+        true
     }
 
     /// Asks the stages behind the limits, and takes from all or from none.
@@ -157,10 +186,29 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
         Destination { queue, class, entry }: Destination,
         access: Access,
     ) -> Result<Turn<'a>, EnqueueError> {
+        let request = self.to_queue(now, hashed, class);
+        let starts = self.queues.room(now.instant, queue, &request, access)? == Placement::Start;
+        let wait = if starts && entry == Entry::IfBusy {
+            None
+        } else {
+            Some(self.queues.estimate_queue_time(now.instant, queue, class, request.origin.tenant))
+        };
+        let latency = self.queues.get_sla(queue).map_or(Nanos::ZERO, SLA::latency);
+        let deadline = request.sla_deadline.unwrap_or(now.instant.after(latency));
+        Ok(Turn { queue, request, wait, deadline })
+    }
+
+    /// A request, as its queue is told of it.
+    fn to_queue<'a>(
+        &self,
+        now: Now,
+        hashed: &HashedSubject<'a>,
+        class: RequestPriority,
+    ) -> QueuedRequest<'a> {
         let request = hashed.subject.request;
         let tenant = hashed.hash(&self.held.limits.secret(), Kind::Tenant).unwrap_or(KeyHash(0));
         let weight = self.held.costs.weight_of(hashed);
-        let request = QueuedRequest {
+        QueuedRequest {
             request_id: 0,
             priority: class,
             arrival_time: now.instant,
@@ -168,16 +216,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
             origin: Origin { tenant, weight, name: request.tenant },
             cost_us: u32::try_from(request.compute_ms.saturating_mul(1000)).unwrap_or(u32::MAX),
             lane: Lane::Shared,
-        };
-        let starts = self.queues.room(now.instant, queue, &request, access)? == Placement::Start;
-        let wait = if starts && entry == Entry::IfBusy {
-            None
-        } else {
-            Some(self.queues.estimate_queue_time(now.instant, queue, class, tenant))
-        };
-        let latency = self.queues.get_sla(queue).map_or(Nanos::ZERO, SLA::latency);
-        let deadline = request.sla_deadline.unwrap_or(now.instant.after(latency));
-        Ok(Turn { queue, request, wait, deadline })
+        }
     }
 
     /// The queue refuses what every other stage has agreed to.
@@ -360,9 +399,21 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
                 let report = ServiceReport { service_us: outcome.service_us(), is_error: outcome.is_error() };
                 self.queues.complete_request(now.instant, *place, &report).is_ok()
             }
-            _ => self.queues.cancel(now.instant, *place).is_ok(),
+            Some(_) => self.queues.cancel(now.instant, *place).is_ok(),
+            // Nobody has said anything in time: of one that waits, that is its reason.
+            None => {
+                let expired = self.queues.reject_request(now.instant, *place, RejectReason::Expired);
+                expired.is_ok() || self.queues.cancel(now.instant, *place).is_ok()
+            }
         }
     }
+}
+
+/// A limit refuses.
+#[inline(always)] // not to copy how it stands
+fn refused_by_limit(refusal: &Refusal) -> Decision {
+    let decision = Decision::plain(Verdict::Deny, refusal.reason);
+    Decision { limit: Some(refusal.limit), retry: Some(refusal.retry), ..decision }
 }
 
 /// A request that waits for its service, and for its turn of leaky queues if that takes longer.
