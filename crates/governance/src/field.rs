@@ -56,6 +56,13 @@ pub enum Problem {
     NotWhole,
     /// A negative number.
     Negative,
+    /// Not a whole number of a range.
+    NotWithin {
+        /// The least that is allowed.
+        least: u32,
+        /// The most that is allowed.
+        most: u32,
+    },
     /// More than the most that is allowed.
     AboveMaximum(u64),
     /// Another type of value was expected.
@@ -112,6 +119,9 @@ fn write_problem(f: &mut fmt::Formatter<'_>, field: &str, problem: Problem) -> f
         }
         Problem::NotWhole => f.write_str("expected a whole number, found a fraction"),
         Problem::Negative => f.write_str("expected a number from 1, found a negative one"),
+        Problem::NotWithin { least, most } => {
+            write!(f, "expected a whole number from {least} to {most}")
+        }
         Problem::AboveMaximum(maximum) => write!(f, "at most {maximum} is allowed"),
         Problem::Type(expected) | Problem::Expected(expected) => write!(f, "expected {expected}"),
         Problem::Name(error) | Problem::Scope(error) => write!(f, "{error}"),
@@ -163,6 +173,16 @@ pub(crate) fn boolean(value: FieldValue<'_>) -> Result<bool, Problem> {
         FieldValue::Text("false") => Ok(false),
         _ => Err(Problem::Type("true or false")),
     }
+}
+
+/// A whole number of a range.
+pub(crate) fn whole(value: FieldValue<'_>, least: u32, most: u32) -> Result<u32, Problem> {
+    let number = match value {
+        FieldValue::Integer(number) => u32::try_from(number).ok(),
+        FieldValue::Text(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),
+        _ => None,
+    };
+    number.filter(|number| (least..=most).contains(number)).ok_or(Problem::NotWithin { least, most })
 }
 
 /// A whole number from 1, or a size such as `64KiB`.

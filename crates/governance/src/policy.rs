@@ -50,7 +50,7 @@ pub use draft::{FIELDS, PolicyDraft};
 pub use error::{ConditionError, PolicyError};
 pub use explain::RuleRole;
 pub use rule::{Action, ActionKind, DefaultEffect, PRIORITY_DEFAULT, PolicyName, PolicyRule, PolicyType};
-pub use set::{POLICIES_MAX, PolicySet, RuleId, RuleSet, each_misfit};
+pub use set::{POLICIES_MAX, PolicySet, RuleId, RuleSet, SetUsage, each_misfit};
 pub use witness::{WITNESS_ROLES_MAX, Witness};
 
 use crate::rate_limiter::LimitId;

@@ -1,5 +1,6 @@
 //! From a path to its group of endpoints: the longest prefix of whole segments wins.
 
+use crate::request::Request;
 use crate::scope::{Name, NameRef, ScopeError};
 use crate::text::Text;
 use core::fmt;
@@ -150,6 +151,14 @@ impl Routes {
             place = usize::from(route.parent);
         }
         group_name(DEFAULT_GROUP)
+    }
+
+    /// Whether a request is exempt: a route leads its path to the group [`EXEMPT_GROUP`]. Only a route exempts, not who
+    /// names the group.
+    #[must_use]
+    pub fn exempts(&self, request: &Request<'_>) -> bool {
+        let by_path = request.path.filter(|_| request.group.is_none()).map(|path| self.group_of(path));
+        by_path.is_some_and(|group| group.as_str() == EXEMPT_GROUP)
     }
 
     fn link_parents(&mut self) {

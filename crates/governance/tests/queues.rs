@@ -330,11 +330,7 @@ fn where_no_ticket_is_left_a_lower_class_makes_room() {
         let tenant = if number < 8 { "acme" } else { "globex" };
         assert_eq!(governor.admit(at(0), &batch(tenant)).reason, Reason::Queued);
     }
-    assert_eq!(
-        governor.admit(at(0), &batch("acme")).reason,
-        Reason::TicketsFull,
-        "it would be the one to go"
-    );
+    assert_eq!(governor.admit(at(0), &batch("acme")).reason, Reason::QueueFull, "it would be the one to go");
     let in_all = |governor: &mut Small| left(governor, 0, "acme") + left(governor, 0, "globex");
     assert_eq!(in_all(&mut governor), 5);
     let critical = Request { priority: Some(RequestPriority::Critical), ..from("urgent") };

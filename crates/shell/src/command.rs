@@ -98,6 +98,7 @@ pub enum Action {
     PolicyHelp,
     PriorityQueues,
     PrioritySla,
+    PriorityAlerts,
     PriorityStats,
     PriorityFairness,
     PriorityDefine,
@@ -268,8 +269,12 @@ pub enum ValueKind {
     Time,
     /// A whole number, or one with a size unit, such as `64KiB`.
     Size,
+    /// A ticket.
+    Ticket,
     /// A whole number from 0; checked.
     Integer,
+    /// A whole number from the first to the second; checked.
+    Within(u64, u64),
     /// One of these words; checked.
     OneOf(&'static [&'static str]),
 }
@@ -293,7 +298,8 @@ impl ValueKind {
             Self::Rate => "RATE",
             Self::Time => "TIME",
             Self::Size => "SIZE",
-            Self::Integer => "N",
+            Self::Ticket => "TICKET",
+            Self::Integer | Self::Within(..) => "N",
             Self::OneOf(_) => "",
         }
     }
@@ -317,7 +323,8 @@ impl ValueKind {
             Self::Rate => "rate",
             Self::Time => "time",
             Self::Size => "size",
-            Self::Integer => "whole number",
+            Self::Ticket => "ticket",
+            Self::Integer | Self::Within(..) => "whole number",
             Self::OneOf(_) => "",
         }
     }

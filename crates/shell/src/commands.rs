@@ -8,6 +8,7 @@ mod config;
 mod cost;
 mod limits;
 mod machine;
+mod notices;
 mod policy;
 mod priority;
 mod quota;
@@ -115,12 +116,14 @@ pub(crate) fn run(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Out
         Action::PolicyExplain => policy::explain(context, invocation),
         Action::PolicyLint => policy::lint(context, invocation),
         Action::PolicyDiff => policy::diff(context, invocation),
+        Action::PolicyShadow if invocation.positional(0).is_none() => policy::shadows(context, invocation),
         Action::PolicyShadow => policy::shadow(context, invocation),
         Action::PolicyRollback => policy::rollback(context),
         Action::PolicyAudit => policy::audit(context, invocation),
         Action::PolicyDefault => policy::set_default(context, invocation),
         Action::PriorityQueues => priority::queues(context, invocation),
         Action::PrioritySla => priority::agreements(context, invocation),
+        Action::PriorityAlerts => priority::alerts(context, invocation),
         Action::PriorityStats => priority::stats(context, invocation),
         Action::PriorityFairness => priority::fairness(context, invocation),
         Action::PriorityDefine => priority::define(context, invocation),

@@ -177,7 +177,9 @@ impl CommandCompleter<'_> {
             | ValueKind::Rate
             | ValueKind::Time
             | ValueKind::Size
-            | ValueKind::Integer => {}
+            | ValueKind::Ticket
+            | ValueKind::Integer
+            | ValueKind::Within(..) => {}
         }
     }
 }

@@ -87,7 +87,10 @@ pub struct Tally {
     pub served: u64,
     /// Those of them that were answered by their deadlines.
     pub on_time: u64,
-    /// The longest that one of each class has waited that was served; none where none was.
+    /// Requests that were never served and do not wait any more: they found no room, or were let go.
+    pub dropped: u64,
+    /// The longest that one of each class has waited that was served, or still waits at the end; none where there is
+    /// none.
     pub worst_wait: [Option<Nanos>; CLASSES],
 }
 
@@ -160,12 +163,21 @@ struct Served {
     deadline: Instant,
 }
 
+/// What still waits.
+struct Left {
+    count: u64,
+    /// How long the oldest of each class has waited.
+    oldest: [Option<Nanos>; CLASSES],
+}
+
 /// Where requests wait.
 trait Queue {
     /// Takes a request, or does not.
     fn offer(&mut self, job: &Job);
     /// Ends the service of the last one at this time, and gives the next.
     fn next(&mut self, now: Instant) -> Option<Served>;
+    /// What waits at the end.
+    fn left(&mut self, end: Instant) -> Left;
 }
 
 /// Runs a scenario. What is not answered at its end does not count.
@@ -176,12 +188,18 @@ fn run(
 ) -> Result<(u64, Tally), SimulationError> {
     let end = Instant(0).after(Nanos::from_seconds(scenario.seconds.into()));
     let mut arrivals = Arrivals::new(scenario);
-    let mut service = Service { free: Instant(0), end, tally: Tally::default() };
+    let mut service = Service { free: Instant(0), end, begun: 0, tally: Tally::default() };
     loop {
         let job = arrivals.next();
         if job.arrival >= end {
             service.serve_until(queue, end);
-            return Ok((job.number, service.tally));
+            let Left { count, oldest } = queue.left(end);
+            let Service { begun, mut tally, .. } = service;
+            tally.dropped = job.number - begun - count;
+            for (worst, oldest) in tally.worst_wait.iter_mut().zip(oldest) {
+                *worst = (*worst).max(oldest);
+            }
+            return Ok((job.number, tally));
         }
         service.serve_until(queue, job.arrival);
         queue.offer(&job);
@@ -196,6 +214,8 @@ struct Service {
     /// When the last service ends.
     free: Instant,
     end: Instant,
+    /// How many it has begun to serve.
+    begun: u64,
     tally: Tally,
 }
 
@@ -207,6 +227,7 @@ impl Service {
                 self.free = time;
                 return;
             };
+            self.begun += 1;
             self.free = self.free.after(SERVICE);
             if self.free <= self.end {
                 self.tally.served += 1;
@@ -240,6 +261,15 @@ impl<K: Ord, F: Fn(&Job) -> K> Queue for WaitingRoom<F> {
         let next = self.jobs.iter().enumerate().max_by_key(|(_, job)| Reverse((self.key)(job)))?.0;
         let job = self.jobs.swap_remove(next);
         Some(Served { class: job.class, waited: now.since(job.arrival), deadline: job.deadline })
+    }
+
+    fn left(&mut self, end: Instant) -> Left {
+        let mut oldest = [None; CLASSES];
+        for job in &self.jobs {
+            let longest: &mut Option<Nanos> = &mut oldest[job.class.index()];
+            *longest = (*longest).max(Some(end.since(job.arrival)));
+        }
+        Left { count: self.jobs.len() as u64, oldest }
     }
 }
 
@@ -292,6 +322,15 @@ impl<const T: usize> Queue for Weir<'_, T> {
         let next = self.scheduler.dequeue_next(now, self.queue, &mut |_| {})?;
         self.in_service = Some(next.ticket);
         Some(Served { class: next.priority, waited: next.waited, deadline: next.deadline })
+    }
+
+    fn left(&mut self, end: Instant) -> Left {
+        self.scheduler.tick(end, &mut |_| {});
+        let metrics = self.scheduler.get_queue_stats(end, self.queue);
+        metrics.map_or(Left { count: 0, oldest: [None; CLASSES] }, |metrics| Left {
+            count: metrics.waiting.into(),
+            oldest: metrics.classes.map(|class| class.oldest_age),
+        })
     }
 }
 
@@ -349,9 +388,12 @@ fn neg_log2(bits: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::{
-        Comparison, Discipline, Scenario, SimulationError, SplitMix, Tally, exponential, neg_log2, simulate,
+        Comparison, Discipline, Job, Queue, ROOM, Scenario, SimulationError, SplitMix, Tally, WaitingRoom,
+        exponential, neg_log2, simulate,
     };
     use governance::priority::{DEFAULT_WEIGHTS, PriorityScheduler};
+    use governance::request::RequestPriority;
+    use governance::time::{Instant, Nanos};
 
     fn scenario(load_permille: u32) -> Scenario {
         Scenario { load_permille, seconds: 20, seed: 1, weights: DEFAULT_WEIGHTS }
@@ -387,6 +429,34 @@ mod tests {
     fn no_class_starves_under_overload() {
         let comparison = compare(&scenario(2_000));
         assert!(of(&comparison, Discipline::Weir).worst_wait.iter().all(Option::is_some), "{comparison:?}");
+    }
+
+    #[test]
+    fn what_still_waits_at_the_end_has_waited() {
+        let at = |ms: u64| Instant(ms * 1_000_000);
+        let job =
+            |number, class, ms| Job { number, class, tenant: 0, arrival: at(ms), deadline: at(ms + 20) };
+        let mut room = WaitingRoom::new(|job: &Job| job.number);
+        for job in [
+            job(0, RequestPriority::High, 1),
+            job(1, RequestPriority::High, 2),
+            job(2, RequestPriority::Batch, 3),
+        ] {
+            room.offer(&job);
+        }
+        let left = room.left(at(10));
+        let waited = |ms| Some(Nanos::from_millis(ms));
+        assert_eq!((left.count, left.oldest), (3, [None, waited(9), None, None, waited(7)]));
+    }
+
+    #[test]
+    fn whatever_comes_is_served_dropped_or_waits() {
+        let comparison = compare(&scenario(2_000));
+        for tally in &comparison.tallies {
+            let waiting = comparison.arrivals - tally.served - tally.dropped;
+            // One more may be in service.
+            assert!((1..=ROOM as u64 + 1).contains(&waiting), "{comparison:?}");
+        }
     }
 
     #[test]

@@ -6,10 +6,11 @@
 mod scheduled;
 
 use std::fmt::Write;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
-use governance::priority::{DEFAULT_WEIGHTS, EnqueueError, QueueTicket, RejectReason};
+use governance::priority::{DEFAULT_WEIGHTS, EnqueueError, PriorityScheduler, QueueTicket, RejectReason};
 use scheduled::{Asked, Queue, Scheduler};
+use shell::overload::{Discipline as Simulated, Scenario, simulate};
 use sim::overload::{CAPACITY, CLASSES, Job, Report, Scheduler as Discipline, Sorted, arrivals, run};
 
 /// Loads in parts of a thousand of what the server can do.
@@ -95,7 +96,7 @@ fn weir(scheduler: &mut Scheduler, jobs: &[Job], cost_us: u32) -> Report {
 
 #[test]
 fn in_overload_what_can_be_done_in_time_is_done_in_time() {
-    let mut scheduler = SCHEDULER.lock().expect("one test");
+    let mut scheduler = SCHEDULER.lock().unwrap_or_else(PoisonError::into_inner);
     let mut table = String::from(
         "load scheduler                 on time  of ideal    longest wait in ms: critical, high, normal, low, batch\n",
     );
@@ -127,6 +128,38 @@ fn in_overload_what_can_be_done_in_time_is_done_in_time() {
     }
     let committed = std::fs::read_to_string(path).expect("overload.txt");
     assert!(committed == table, "overload.txt is out of date; WEIR_WRITE_TABLES=1 writes it anew:\n{table}");
+}
+
+/// `priority simulate` was written apart, with another generator of arrivals and baselines of its own: both come to the same
+/// shares of what is possible.
+#[test]
+fn the_simulation_of_the_shell_comes_to_the_same_shares() {
+    let mut scheduler = SCHEDULER.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut simulated = Box::new(PriorityScheduler::<512>::new());
+    for load in LOADS {
+        let jobs = arrivals(SEED, load, ARRIVALS);
+        let of_ideal = |report: &Report| report.on_time() * 1_000 / report.ideal;
+        let mut baselines = Sorted::baselines();
+        let expected = [
+            (Simulated::Fifo, of_ideal(&run(&jobs, &mut baselines[0].1))),
+            (Simulated::EarliestDeadline, of_ideal(&run(&jobs, &mut baselines[1].1))),
+            (Simulated::Weir, of_ideal(&weir(&mut scheduler, &jobs, 1_000))),
+        ];
+        assert_eq!((baselines[0].0, baselines[1].0), ("FIFO", "EDF"));
+        let scenario = Scenario {
+            load_permille: u32::try_from(load).expect("a load"),
+            seconds: 60,
+            seed: SEED,
+            weights: DEFAULT_WEIGHTS,
+        };
+        let comparison = simulate(&scenario, &mut simulated, &mut || true).expect("a scenario");
+        for (discipline, expected) in expected {
+            let place =
+                Simulated::ALL.into_iter().position(|known| known == discipline).expect("it is listed");
+            let found = comparison.tallies[place].on_time * 1_000 / comparison.ideal;
+            assert!(found.abs_diff(expected) <= 10, "load {load}, {discipline:?}: {found}, not {expected}");
+        }
+    }
 }
 
 /// A line of the table.

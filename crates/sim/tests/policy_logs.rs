@@ -12,15 +12,22 @@ use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 
 use governance::policy::{PolicyContext, PolicyEngine};
-use governance::scope::NameRef;
+use governance::scope::{HashSecret, Kind, NameRef};
 use governance::time::Now;
 use policed::{assert_alike, known_limit};
+use shell::engine::{Engine, Governor};
+use shell::replay::{Progress, Replay, ReplayOptions, TenantSource};
 use sim::demo;
 use sim::logs::{self, Record, real_log};
-use sim::oracle::policy::{Field, Policies, Reader, Request, Rule};
+use sim::oracle::policy::{Action, Field, Policies, Reader, Request, Rule};
+use sim::oracle::rule::{Algorithm, Limit};
+use sim::policies::LIMITS;
 use wire::access_log::{LineBuffer, parse};
 
 use Field::{Days, Hours, Ip, Method, Path, Service, Tenant};
+
+/// Too large for a stack.
+static SHELL: Mutex<Engine> = Mutex::new(Engine::new());
 
 /// Too large for a stack.
 static ENGINE: Mutex<(PolicyEngine, LineBuffer)> = Mutex::new((PolicyEngine::new(), LineBuffer::new()));
@@ -29,7 +36,9 @@ static ENGINE: Mutex<(PolicyEngine, LineBuffer)> = Mutex::new((PolicyEngine::new
 fn the_demonstration_log_is_decided_alike_by_policies() {
     let content = demo::log(demo::SEED);
     for default_deny in [false, true] {
-        compare("demo.log", content.as_bytes(), &Policies { rules: demo_rules(), default_deny });
+        let policies = Policies { rules: demo_rules(), default_deny };
+        compare("demo.log", content.as_bytes(), &policies);
+        compare_replay("demo.log", content.as_bytes(), &policies);
     }
 }
 
@@ -37,7 +46,9 @@ fn the_demonstration_log_is_decided_alike_by_policies() {
 fn the_apache_log_is_decided_alike_by_policies() {
     let Some(content) = real_log("apache-access-2015.log") else { return };
     for default_deny in [false, true] {
-        compare("apache-access-2015.log", &content, &Policies { rules: apache_rules(), default_deny });
+        let policies = Policies { rules: apache_rules(), default_deny };
+        compare("apache-access-2015.log", &content, &policies);
+        compare_replay("apache-access-2015.log", &content, &policies);
     }
 }
 
@@ -158,6 +169,65 @@ fn compare(name: &str, content: &[u8], policies: &Policies) {
     assert_eq!((totals.evaluated, totals.denied), (decided, denied), "{name}");
     let _ = writeln!(std::io::stderr(), "{name}: {denied} of {decided} denied, {spoken:?}");
     assert!(denied > 0 && denied < decided && spoken.len() >= 8, "{name}: {spoken:?}");
+}
+
+/// What became of requests.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Totals {
+    allowed: u64,
+    denied: u64,
+    redirected: u64,
+}
+
+/// Replays a log as the shell does, through a governor that has policies and no limits but those that they throttle by,
+/// which are unlimited, and asserts that it counts what the model says.
+fn compare_replay(name: &str, content: &[u8], policies: &Policies) {
+    let mut engine = SHELL.lock().unwrap_or_else(PoisonError::into_inner);
+    let Engine { replay: governor, line, .. } = &mut *engine;
+    governor.reset(HashSecret::from_seed(1));
+    for (place, limit) in LIMITS.into_iter().enumerate() {
+        let limit = Limit::on(&format!("service:{place}"), Algorithm::Unlimited).named(limit);
+        governor.limits.add(&engine::spec(&limit)).expect("a limit");
+    }
+    let (rules, default) = (policed::rules(policies), policed::default(policies));
+    let Governor { policies: engine, limits, .. } = &mut *governor;
+    engine.configure(Now::default(), &rules, default, &|name| limits.find(name)).expect("twenty rules");
+
+    let service = NameRef::new("web").expect("a name");
+    let options = ReplayOptions { service, tenant: TenantSource::Key(Kind::User), from: None, to: None };
+    let mut replay = Replay::new(content, options, line).expect("a log");
+    while replay.step(governor, line, 1_000) == Progress::More {}
+    let report = replay.report();
+
+    let reader = Reader::new(policies);
+    let mut totals = Totals::default();
+    let mut counted: BTreeMap<&str, (u64, u64, u64)> = BTreeMap::new();
+    let mut latest = 0;
+    for (_, record) in &logs::read(content).records {
+        // A replay never turns the clock back.
+        latest = latest.max(record.time_ns);
+        let decision = reader.decide(&Request { wall_ns: latest, ..request(record) });
+        let decider = decision.decider.as_deref().and_then(|name| policies.find(name));
+        match decider.map(Rule::effect) {
+            _ if !decision.allowed => totals.denied += 1,
+            Some(Action::Redirect(_)) => totals.redirected += 1,
+            _ => totals.allowed += 1,
+        }
+        for rule in &policies.rules {
+            let (matched, decided, would) = counted.entry(&rule.name).or_default();
+            *matched += u64::from(decision.matched.contains(&rule.name));
+            *decided += u64::from(decision.decider.as_ref() == Some(&rule.name));
+            *would += u64::from(decision.shadow.contains(&rule.name));
+        }
+    }
+    let found = Totals { allowed: report.allowed, denied: report.denied, redirected: report.redirected };
+    assert_eq!(found, totals, "{name}");
+    assert_eq!(report.requests, totals.allowed + totals.denied + totals.redirected, "{name}");
+    for (id, rule) in governor.policies.list_policies() {
+        let stats = governor.policies.get_policy_stats(id).expect("a policy");
+        let found = (stats.matched, stats.decided, stats.would);
+        assert_eq!(found, counted[rule.name.as_str()], "{name}: {}", rule.name);
+    }
 }
 
 /// The request that a record stands for.

@@ -2,7 +2,7 @@
 
 use super::condition::{Attribute, Condition};
 use super::rule::{Action, PRIORITY_DEFAULT, PolicyName, PolicyRule, PolicyType};
-use crate::field::{FieldValue, Problem, SpecError, amount_or_zero, boolean, name, text, word};
+use crate::field::{FieldValue, Problem, SpecError, boolean, name, text, whole, word};
 use crate::mode::Mode;
 
 /// The fields of a policy, as users write them.
@@ -88,11 +88,7 @@ impl PolicyDraft {
             "name" => self.name = Some(name(value)?),
             "type" => self.policy_type = PolicyType::from_word(word(value, &PolicyType::WORDS)?),
             "action" => self.action = Some(Action::parse(text(value, "a string such as \"deny\"")?)?),
-            "priority" => {
-                let priority = amount_or_zero(value)?;
-                let most = u64::from(u8::MAX);
-                self.priority = Some(u8::try_from(priority).map_err(|_| Problem::AboveMaximum(most))?);
-            }
+            "priority" => self.priority = u8::try_from(whole(value, 0, u8::MAX.into())?).ok(),
             "enabled" => self.enabled = Some(boolean(value)?),
             "audit" => self.audit_log = Some(boolean(value)?),
             _ => self.mode = Some(Mode::of_field(value)?),

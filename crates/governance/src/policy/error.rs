@@ -39,7 +39,7 @@ impl fmt::Display for PolicyError {
             Self::DuplicateName => f.write_str("a policy of that name exists; give it another name"),
             Self::Full => write!(f, "there are {POLICIES_MAX} policies already, and no more fit"),
             Self::UnknownPolicy => f.write_str("there is no policy of that name"),
-            Self::UnknownLimit { name } => write!(f, "action: there is no limit of the name {name}"),
+            Self::UnknownLimit { name } => write!(f, "action: there is no limit '{name}'"),
             Self::AtomsFull => {
                 write!(f, "all policies together have at most {SET_ATOMS_MAX} values in their conditions")
             }
@@ -58,7 +58,9 @@ impl core::error::Error for PolicyError {}
 /// Why a condition, or the action that goes with it, was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConditionError {
-    /// There is nothing between two separators.
+    /// There is nothing at all.
+    NoValue,
+    /// There is nothing between two separators, or behind `!`.
     EmptyValue,
     /// There are more than [`CONDITION_ATOMS_MAX`] values.
     TooManyValues,
@@ -92,6 +94,8 @@ pub enum ConditionError {
     NotAClass,
     /// It is not a range of hours.
     NotHours,
+    /// A range of hours ends where it starts.
+    NoHours,
     /// It is not a day or a range of days.
     NotDays,
     /// The condition matches no request.
@@ -106,7 +110,10 @@ pub enum ConditionError {
 impl fmt::Display for ConditionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::EmptyValue => f.write_str("a value is missing; expected one on each side of a separator"),
+            Self::NoValue => f.write_str("a value is missing; leave the field out to match every value"),
+            Self::EmptyValue => {
+                f.write_str("a value is missing; expected one on each side of a separator and behind each !")
+            }
             Self::TooManyValues => write!(f, "a condition has at most {CONDITION_ATOMS_MAX} values"),
             Self::LongText => {
                 write!(f, "the values of a condition have at most {CONDITION_TEXT_BYTES} bytes together")
@@ -131,8 +138,13 @@ impl fmt::Display for ConditionError {
             }
             Self::HeaderValue => f.write_str("expected NAME, NAME: VALUE or NAME: PREFIX*, all printable"),
             Self::NotAClass => f.write_str("expected critical, high, normal, low or batch"),
-            Self::NotHours => f.write_str("expected hours of UTC from 0 to 24, such as 9-17 or 22-6"),
-            Self::NotDays => f.write_str("expected days, such as mon-fri or sat, sun"),
+            Self::NotHours => {
+                f.write_str("expected hours of UTC from 0 to 24, such as 9-17 or 22-6, without !")
+            }
+            Self::NoHours => {
+                f.write_str("start and end have to differ; leave the field out to match every hour")
+            }
+            Self::NotDays => f.write_str("expected days of UTC, such as mon-fri or sat, sun, without !"),
             Self::Contradiction => {
                 f.write_str("no request can match: everything that is listed is excluded again")
             }

@@ -180,6 +180,20 @@ impl PolicySet {
         (self.length, self.default) = (other.length, other.default);
     }
 
+    /// How much of what a set has room for it takes.
+    #[must_use]
+    pub fn usage(&self) -> SetUsage {
+        let mut names = HeaderNames::default();
+        // A set has no more of them than there is room for.
+        let _ =
+            self.rules().iter().flat_map(|rule| rule.condition.header_names()).all(|name| names.note(name));
+        SetUsage {
+            policies: self.length,
+            values: values_of(self.rules()),
+            header_names: names.as_slice().len(),
+        }
+    }
+
     /// A number that differs, but for an accident, from that of any set that says something else. It goes by what the
     /// policies say, not by the order in which they were added.
     #[must_use]
@@ -215,6 +229,17 @@ impl PolicySet {
     pub(super) fn get_mut(&mut self, id: RuleId) -> Option<&mut PolicyRule> {
         self.rules[..self.length].get_mut(id.index())
     }
+}
+
+/// How much of what a set has room for its policies take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SetUsage {
+    /// How many policies there are, of [`POLICIES_MAX`].
+    pub policies: usize,
+    /// How many values their conditions have, of [`SET_ATOMS_MAX`].
+    pub values: usize,
+    /// Headers of how many names they look at, of [`HEADER_NAMES_MAX`].
+    pub header_names: usize,
 }
 
 /// Calls `each` with the place of every policy that does not go with the others or is out of range, and why: each
@@ -258,13 +283,17 @@ pub(super) fn check_room<'a>(
     if others.clone().count() >= POLICIES_MAX {
         return Err(PolicyError::Full);
     }
-    let atoms: usize = others.clone().map(|other| other.condition.len()).sum();
-    if atoms + rule.condition.len() > SET_ATOMS_MAX {
+    if values_of(others.clone()) + rule.condition.len() > SET_ATOMS_MAX {
         return Err(PolicyError::AtomsFull);
     }
     let mut names = HeaderNames::default();
     let mut all = others.chain([rule]).flat_map(|rule| rule.condition.header_names());
     if all.all(|name| names.note(name)) { Ok(()) } else { Err(PolicyError::HeaderNamesFull) }
+}
+
+/// How many values the conditions of policies have.
+fn values_of<'a>(rules: impl IntoIterator<Item = &'a PolicyRule>) -> usize {
+    rules.into_iter().map(|rule| rule.condition.len()).sum()
 }
 
 /// Different names of headers.

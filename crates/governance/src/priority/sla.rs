@@ -1,6 +1,6 @@
 //! Agreements: what a service has promised, and how many requests it takes at a time.
 
-use crate::field::{FieldValue, Problem, Quoted, SpecError, amount, finished, name, text, word};
+use crate::field::{FieldValue, Problem, Quoted, SpecError, finished, name, text, whole, word};
 use crate::request::RequestPriority;
 use crate::scope::{Name, NameRef};
 use crate::time::Nanos;
@@ -57,8 +57,9 @@ impl SLA {
     /// # Errors
     /// [`SpecError`] names the first field that is not.
     pub fn check(&self) -> Result<(), SpecError> {
-        NameRef::printable(self.service_id.as_str())
-            .map_err(|error| SpecError { field: "service", problem: Problem::Name(error) })?;
+        let refuse = |problem| SpecError { field: "service", problem };
+        NameRef::printable(self.service_id.as_str()).map_err(|error| refuse(Problem::Name(error)))?;
+        one_service(self.service_id).map_err(refuse)?;
         for (field, value, maximum) in [
             ("p95", self.p95_latency_ms, P95_LATENCY_MS_MAX),
             ("error_rate", self.error_rate_threshold_ppm, PPM),
@@ -171,12 +172,12 @@ impl SlaDraft {
 
     fn set_known(&mut self, field: &'static str, value: FieldValue<'_>) -> Result<(), Problem> {
         match field {
-            "service" => self.service = Some(name(value)?),
+            "service" => self.service = Some(one_service(name(value)?)?),
             "p95" => self.p95_latency_ms = Some(latency(value)?),
             "error_rate" => self.error_rate_ppm = Some(error_rate(value)?),
             "class" => self.class = RequestPriority::from_word(word(value, &RequestPriority::WORDS)?),
-            "concurrency" => self.concurrency = Some(at_most(amount(value)?, u32::MAX)?),
-            _ => self.depth = Some(at_most(amount(value)?, QUEUE_DEPTH_MAX)?),
+            "concurrency" => self.concurrency = Some(whole(value, 1, u32::MAX)?),
+            _ => self.depth = Some(whole(value, 1, QUEUE_DEPTH_MAX)?),
         }
         Ok(())
     }
@@ -212,9 +213,12 @@ impl SlaDraft {
     }
 }
 
-fn at_most(value: u64, maximum: u32) -> Result<u32, Problem> {
-    let value = u32::try_from(value).ok().filter(|&value| value <= maximum);
-    value.ok_or(Problem::AboveMaximum(maximum.into()))
+/// A name that is not `*`: each service has a queue of its own.
+fn one_service(name: Name) -> Result<Name, Problem> {
+    match name.as_str() {
+        "*" => Err(Problem::Expected("one service by its name; an agreement for * cannot be given")),
+        _ => Ok(name),
+    }
 }
 
 /// A latency in whole milliseconds.
@@ -316,6 +320,7 @@ mod tests {
             ("depth", "0"),
             ("depth", "4097"),
             ("service", ""),
+            ("service", "*"),
         ] {
             assert_eq!(one.set(field, FieldValue::Text(value)).unwrap_err().field, field, "{value}");
         }
@@ -328,6 +333,7 @@ mod tests {
             SLA { error_rate_threshold_ppm: 0, ..sla },
             SLA { queue_depth: 4097, ..sla },
             SLA { service_id: crate::scope::Name::EMPTY, ..sla },
+            SLA { service_id: crate::scope::Name::excerpt("*"), ..sla },
         ] {
             assert!(wrong.check().is_err(), "{wrong:?}");
         }

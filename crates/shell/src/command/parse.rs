@@ -182,10 +182,22 @@ fn check_value<'a>(
         ValueKind::OneOf(accepted) if !accepted.contains(&value) => {
             Err(UsageError::NotOneOf { argument, given: value, accepted })
         }
-        ValueKind::Integer if value.parse::<u64>().is_err() || value.starts_with('+') => {
-            Err(UsageError::NotAnInteger { argument, given: value })
-        }
+        ValueKind::Integer => check_number(argument, value, 0, u64::MAX),
+        ValueKind::Within(least, most) => check_number(argument, value, least, most),
         _ => Ok(argument),
+    }
+}
+
+fn check_number<'a>(
+    argument: &'static ArgumentSpec,
+    given: &'a str,
+    least: u64,
+    most: u64,
+) -> Result<&'static ArgumentSpec, UsageError<'a>> {
+    let number = given.parse::<u64>().ok().filter(|_| !given.starts_with('+'));
+    match number {
+        Some(number) if (least..=most).contains(&number) => Ok(argument),
+        _ => Err(UsageError::NotWithin { argument, given, least, most }),
     }
 }
 
@@ -259,6 +271,11 @@ mod tests {
                 )
             );
         }
+        assert_eq!(
+            error("priority weights low=0"),
+            "low=0 is not accepted; expected a whole number from 1 to 1024"
+        );
+        assert_eq!(error("priority preempt"), "missing argument TICKET");
         assert_eq!(error("ls \"\x1b\""), "unexpected '\\u{1b}'; accepted here: --json");
     }
 
@@ -289,7 +306,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(actions.len(), 104);
+        assert_eq!(actions.len(), 105);
     }
 
     #[test]

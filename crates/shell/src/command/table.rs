@@ -52,7 +52,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         form: Form::Action(
             Action::Complete,
             &[
-                required(positional("ticket", ValueKind::Text, "the ticket, such as 0-1")),
+                required(positional("ticket", ValueKind::Ticket, "the ticket, such as 0-1")),
                 key("tokens", ValueKind::Integer, "the tokens that were used, in and out together"),
                 key("output_tokens", ValueKind::Integer, "those of them that were generated"),
                 key("bytes", ValueKind::Size, "the bytes that were used"),

@@ -82,12 +82,16 @@ pub enum UsageError<'a> {
         /// The accepted words.
         accepted: &'static [&'static str],
     },
-    /// A value is not a whole number of 64 bits.
-    NotAnInteger {
+    /// A value is not a whole number of a range.
+    NotWithin {
         /// The argument.
         argument: &'static ArgumentSpec,
         /// The value that was typed.
         given: &'a str,
+        /// The least that is accepted.
+        least: u64,
+        /// The most that is accepted.
+        most: u64,
     },
 }
 
@@ -140,9 +144,9 @@ impl fmt::Display for UsageError<'_> {
                 f.write_str(if accepted.len() == 1 { "" } else { "one of " })?;
                 write_list(f, accepted.iter().copied())
             }
-            Self::NotAnInteger { argument, given } => {
+            Self::NotWithin { argument, given, least, most } => {
                 write_refused(f, argument, given)?;
-                write!(f, "a whole number from 0 to {}", u64::MAX)
+                write!(f, "a whole number from {least} to {most}")
             }
         }
     }

@@ -23,7 +23,7 @@ use queue::Waiting;
 
 /// How long each case is measured at least.
 const MEASURED: Nanos = Nanos(300_000_000);
-/// Decisions between two looks at the time and at Ctrl-C.
+/// How many times it is done between two looks at the time and at Ctrl-C.
 const BATCH: u32 = 4096;
 
 /// Tenants of the cases that have quotas, prices or queues.
@@ -39,7 +39,7 @@ trait Work {
     /// Sets up an empty governor so that it knows all keys; none if something is refused.
     fn prepare(&mut self, governor: &mut Governor, now: Now) -> Option<()>;
 
-    /// One decision about the key of that number. Tells whether it went as it must.
+    /// What is measured, once, with the key of that number. Tells whether it went as it must.
     fn once(&mut self, governor: &mut Governor, now: Now, key: usize) -> bool;
 }
 
@@ -106,18 +106,38 @@ const CASES_MAX: usize = 3;
 struct Measured {
     name: &'static str,
     keys: usize,
-    decisions: u64,
+    /// How many times it was done.
+    times: u64,
     time: Nanos,
 }
 
+impl Measured {
+    fn ns_each(&self) -> u64 {
+        self.time.0 / self.times.max(1)
+    }
+}
+
+/// What is done over and over, as tables and programs call it.
+struct Repeated {
+    plural: &'static str,
+    each_second: &'static str,
+    key_each_second: &'static str,
+}
+
+const DECISIONS: Repeated =
+    Repeated { plural: "decisions", each_second: "decisions/s", key_each_second: "decisions_per_second" };
+/// One request out of the queue, done, and another in.
+const CYCLES: Repeated =
+    Repeated { plural: "cycles", each_second: "cycles/s", key_each_second: "cycles_per_second" };
+
 /// Measures the second governor: for every decision the clock is read and a request is made.
 pub(super) fn bench(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
-    let (subject, cases): (_, &[Case]) = match invocation.positional(0) {
-        Some("quota") => ("quota", &QUOTA),
-        Some("cost") => ("cost", &COST),
-        Some("policy") => ("policy", &POLICY),
-        Some("priority") => ("priority", &PRIORITY),
-        _ => ("ratelimit", &RATELIMIT),
+    let (subject, repeated, cases): (_, _, &[Case]) = match invocation.positional(0) {
+        Some("quota") => ("quota", &DECISIONS, &QUOTA),
+        Some("cost") => ("cost", &DECISIONS, &COST),
+        Some("policy") => ("policy", &DECISIONS, &POLICY),
+        Some("priority") => ("priority", &CYCLES, &PRIORITY),
+        _ => ("ratelimit", &DECISIONS, &RATELIMIT),
     };
     let mut results = [None; CASES_MAX];
     for (&case, result) in cases.iter().zip(&mut results) {
@@ -125,14 +145,14 @@ pub(super) fn bench(context: &mut Context<'_>, invocation: &Invocation<'_>) -> O
     }
     let results = results.iter().flatten();
     if invocation.flag("json") {
-        return Ok(write_json(context.system, subject, results)?);
+        return Ok(write_json(context.system, subject, repeated, results)?);
     }
     let table = Table {
         columns: [
             Column::left(subject),
             Column::right("keys"),
-            Column::right("decisions"),
-            Column::right("decisions/s"),
+            Column::right(repeated.plural),
+            Column::right(repeated.each_second),
             Column::right("ns each"),
         ],
         if_empty: "",
@@ -142,9 +162,9 @@ pub(super) fn bench(context: &mut Context<'_>, invocation: &Invocation<'_>) -> O
             row(&[
                 Cell::styled(Style::Name, &measured.name),
                 Cell::new(&Grouped(wide(measured.keys))),
-                Cell::new(&Grouped(measured.decisions)),
-                Cell::styled(Style::Good, &Grouped(each_second(measured.decisions, measured.time))),
-                Cell::new(&(measured.time.0 / measured.decisions.max(1))),
+                Cell::new(&Grouped(measured.times)),
+                Cell::styled(Style::Good, &Grouped(each_second(measured.times, measured.time))),
+                Cell::new(&measured.ns_each()),
             ]);
         }
     })?)
@@ -153,6 +173,7 @@ pub(super) fn bench(context: &mut Context<'_>, invocation: &Invocation<'_>) -> O
 fn write_json<'a>(
     out: &mut dyn System,
     subject: &str,
+    repeated: &Repeated,
     results: impl Iterator<Item = &'a Measured>,
 ) -> fmt::Result {
     for measured in results {
@@ -160,8 +181,9 @@ fn write_json<'a>(
             .string("bench", subject)?
             .string("case", measured.name)?
             .integer("keys", wide(measured.keys))?
-            .integer("decisions", measured.decisions)?
-            .integer("decisions_per_second", each_second(measured.decisions, measured.time))?
+            .integer(repeated.plural, measured.times)?
+            .integer(repeated.key_each_second, each_second(measured.times, measured.time))?
+            .integer("ns_each", measured.ns_each())?
             .end()?;
     }
     Ok(())
@@ -186,21 +208,21 @@ fn run(context: &mut Context<'_>, name: &'static str, mut work: impl Work) -> Re
     let keys = work.keys();
     let mut random = SplitMix(1);
     let start = context.system.now().instant;
-    let (mut decisions, mut as_expected) = (0, 0);
+    let (mut times, mut as_expected) = (0, 0);
     loop {
         for _ in 0..BATCH {
             let key = random.index(keys);
             let now = context.system.now();
             as_expected += u64::from(work.once(&mut context.engine.replay, now, key));
         }
-        decisions += u64::from(BATCH);
+        times += u64::from(BATCH);
         let time = context.system.now().instant.since(start);
         if context.system.interrupted() {
             return Err(context.fail(format_args!("stopped")));
         }
         if time >= MEASURED {
-            assert_eq!(as_expected, decisions, "{name}: a decision was another than it must be");
-            return Ok(Measured { name, keys, decisions, time });
+            assert_eq!(as_expected, times, "{name}: something went otherwise than it must");
+            return Ok(Measured { name, keys, times, time });
         }
     }
 }

@@ -1,7 +1,8 @@
 //! `complete` and `tickets`: the outcome of requests that were given a ticket.
 
+use super::notices::NoticeMarks;
 use super::priority::fill;
-use super::request::{NoticeMarks, Price};
+use super::request::Price;
 use super::{Context, Failed, Outcome, wide};
 use crate::command::Invocation;
 use crate::render::{Cell, Column, Grouped, Humanized, Table};
@@ -23,7 +24,7 @@ pub(super) fn complete(context: &mut Context<'_>, invocation: &Invocation<'_>) -
     let completion = match context.engine.live.complete(now, ticket, &outcome) {
         Ok(completion) => completion,
         Err(CompleteError::Ticket(error)) => return Err(refuse(context, ticket, error)),
-        Err(error) => return Err(context.fail(format_args!("{error}"))),
+        Err(error) => return Err(context.fail(format_args!("ticket {ticket}: {error}"))),
     };
     let is_json = invocation.flag("json");
     if is_json {
@@ -32,7 +33,7 @@ pub(super) fn complete(context: &mut Context<'_>, invocation: &Invocation<'_>) -
         write_text(context, ticket, &outcome, &completion)?;
     }
     completion.queue.map_or(Ok(()), |queue| fill(context, queue, is_json))?;
-    if is_json { Ok(()) } else { marks.tell(context) }
+    marks.tell(context, is_json)
 }
 
 fn refuse(context: &mut Context<'_>, ticket: Ticket, error: TicketError) -> Failed {

@@ -6,6 +6,9 @@ use crate::files::File;
 use crate::term::{Printable, Style};
 use core::fmt;
 use governance::config::Config;
+use governance::governor::ConfigureError;
+use governance::priority::{PriorityError, SLA};
+use governance::scope::Name;
 
 /// Checks a file and changes nothing.
 pub(super) fn check(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
@@ -57,11 +60,39 @@ pub(super) fn apply(context: &mut Context<'_>, file: &File) -> Result<usize, Fai
     read(context, file)?;
     let now = context.system.now();
     let engine = &mut *context.engine;
-    engine
-        .live
-        .configure(now, &engine.staging)
-        .map_err(|error| context.fail(format_args!("{}: {error}", Printable(file.name))))?;
+    engine.live.configure(now, &engine.staging).map_err(|error| refuse(context, file, error))?;
     Ok(context.engine.staging.limits().len())
+}
+
+/// Says why a file was not put in force.
+fn refuse(context: &mut Context<'_>, file: &File, error: ConfigureError) -> Failed {
+    let name = Printable(file.name);
+    let in_use = error == ConfigureError::Priorities(PriorityError::InUse);
+    let service = if in_use { dropped_in_use(context) } else { None };
+    match service {
+        Some(service) => context.fail(format_args!(
+            "{name}: it has no agreement of service {}, which is in use; priority drain lets go of what waits, complete ends \
+             what is in service",
+            Printable(service.as_str())
+        )),
+        None => context.fail(format_args!("{name}: {error}")),
+    }
+}
+
+/// The first service with requests whose agreement is not in the file that was read.
+fn dropped_in_use(context: &mut Context<'_>) -> Option<Name> {
+    let now = context.system.now().instant;
+    let engine = &*context.engine;
+    let is_in_use = |queue| {
+        engine
+            .live
+            .queues
+            .get_queue_stats(now, queue)
+            .is_some_and(|metrics| metrics.waiting + metrics.in_service + metrics.exempt.in_service > 0)
+    };
+    let is_dropped = |sla: &SLA| engine.staging.slas().iter().all(|kept| kept.service_id != sla.service_id);
+    let mut slas = engine.live.queues.slas();
+    slas.find(|(queue, sla)| is_dropped(sla) && is_in_use(*queue)).map(|(_, sla)| sla.service_id)
 }
 
 /// Reads a file into the staging area, or says everything that is wrong with it, a line for each error.

@@ -2,11 +2,14 @@
 
 use super::{Context, Outcome, wide};
 use crate::command::{Action, Invocation};
+use crate::engine::Governor;
 use crate::help::Topic;
 use crate::render::{ByteSize, Cell, Column, Grouped, Humanized, Table};
 use crate::term::{Printable, Style};
 use core::fmt;
 use governance::export::ObjectWriter;
+use governance::policy::{AUDIT_RECORDS, AuditRecord, POLICIES_MAX, PolicyRule};
+use governance::rate_limiter::LIMITS_MAX;
 use governance::time::{Nanos, WallTime};
 
 /// Explains commands.
@@ -65,7 +68,7 @@ pub(super) fn memory(context: &mut Context<'_>, invocation: &Invocation<'_>) -> 
         for Pool { name, bytes, used_bytes, items } in pools {
             ObjectWriter::begin(context.system)?
                 .string("pool", name)?
-                .integer("bytes", bytes)?
+                .optional_integer("bytes", bytes)?
                 .optional_integer("used_bytes", used_bytes)?
                 .optional_integer("items", items.map(|(used, _)| used))?
                 .optional_integer("items_max", items.map(|(_, max)| max))?
@@ -81,21 +84,22 @@ pub(super) fn memory(context: &mut Context<'_>, invocation: &Invocation<'_>) -> 
         for pool in &pools {
             row(&[
                 Cell::styled(Style::Name, &pool.name),
-                Cell::new(&ByteSize(pool.bytes)),
-                Cell::new(&Used(pool)),
+                Cell::new(&Bytes(pool.bytes)),
+                Cell::new(&Bytes(pool.used_bytes)),
                 Cell::new(&Items(pool.items)),
             ]);
         }
     })?)
 }
 
-const POOLS_MAX: usize = 32;
+const POOLS_MAX: usize = 48;
 
 /// A static pool, of the machine or of the engine.
 #[derive(Clone, Copy)]
 struct Pool {
     name: &'static str,
-    bytes: u64,
+    /// How large it is, if it lies by itself.
+    bytes: Option<u64>,
     used_bytes: Option<u64>,
     /// How many items are in use, and how many there are.
     items: Option<(u64, u64)>,
@@ -103,34 +107,78 @@ struct Pool {
 
 fn each_pool(context: &Context<'_>, each: &mut dyn FnMut(&Pool)) {
     context.system.memory_pools(&mut |pool| {
-        each(&Pool { name: pool.name, bytes: pool.bytes, used_bytes: pool.used_bytes, items: None });
+        each(&Pool { name: pool.name, bytes: Some(pool.bytes), used_bytes: pool.used_bytes, items: None });
     });
-    for (governor, names) in [
-        (&context.engine.live, ["live: limits", "live: keys", "live: log entries"]),
-        (&context.engine.replay, ["replay: limits", "replay: keys", "replay: log entries"]),
-    ] {
-        let stats = governor.limits.table_stats();
-        for (name, size, used, capacity) in [
-            (names[0], stats.limit_bytes, governor.limits.len(), governance::rate_limiter::LIMITS_MAX),
-            (names[1], stats.key_bytes, stats.keys, stats.keys_max),
-            (names[2], stats.log_entry_bytes, stats.log_entries, stats.log_entries_max),
-        ] {
-            each(&Pool {
-                name,
-                bytes: wide(size * capacity),
-                used_bytes: Some(wide(size * used)),
-                items: Some((wide(used), wide(capacity))),
-            });
-        }
+    each_pool_of(&context.engine.live, &LIVE, each);
+    each_pool_of(&context.engine.replay, &REPLAY, each);
+}
+
+/// What the pools of a governor are called.
+type PoolNames = [&'static str; 11];
+const LIVE: PoolNames = [
+    "live: limits",
+    "live: keys",
+    "live: log entries",
+    "live: policies",
+    "live: audit records",
+    "live: queues",
+    "live: requests waiting or in service",
+    "live: exempt requests",
+    "live: flows",
+    "live: tickets",
+    "live: holds",
+];
+const REPLAY: PoolNames = [
+    "replay: limits",
+    "replay: keys",
+    "replay: log entries",
+    "replay: policies",
+    "replay: audit records",
+    "replay: queues",
+    "replay: requests waiting or in service",
+    "replay: exempt requests",
+    "replay: flows",
+    "replay: tickets",
+    "replay: holds",
+];
+
+fn each_pool_of(governor: &Governor, names: &PoolNames, each: &mut dyn FnMut(&Pool)) {
+    let table = governor.limits.table_stats();
+    let audited = governor.policies.stats();
+    let audited = usize::try_from(audited.audit_written - audited.audit_overwritten).unwrap_or(AUDIT_RECORDS);
+    let queues = governor.queues.totals();
+    let requests = (queues.waiting + queues.in_service).saturating_sub(queues.exempt);
+    let tickets = governor.ticket_stats();
+    let pools = [
+        (Some(table.limit_bytes), governor.limits.len(), LIMITS_MAX),
+        (Some(table.key_bytes), table.keys, table.keys_max),
+        (Some(table.log_entry_bytes), table.log_entries, table.log_entries_max),
+        (Some(size_of::<PolicyRule>()), governor.policies.len(), POLICIES_MAX),
+        (Some(size_of::<AuditRecord>()), audited, AUDIT_RECORDS),
+        // What follows lies in pools that are woven into each other.
+        (None, queues.queues, queues.queues_max),
+        (None, requests, queues.requests_max),
+        (None, queues.exempt, queues.exempt_max),
+        (None, queues.flows, queues.flows_max),
+        (None, tickets.open, tickets.open_max),
+        (None, tickets.holds, tickets.holds_max),
+    ];
+    for (name, (size, used, capacity)) in names.iter().zip(pools) {
+        each(&Pool {
+            name,
+            bytes: size.map(|size| wide(size * capacity)),
+            used_bytes: size.map(|size| wide(size * used)),
+            items: Some((wide(used), wide(capacity))),
+        });
     }
 }
 
-struct Used<'a>(&'a Pool);
+struct Bytes(Option<u64>);
 
-impl fmt::Display for Used<'_> {
+impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.used_bytes {
-            Some(used) => ByteSize(used).fmt(f),
+        match self.0 {
+            Some(bytes) => ByteSize(bytes).fmt(f),
             None => f.write_str("-"),
         }
     }

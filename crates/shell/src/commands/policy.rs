@@ -8,7 +8,7 @@ mod report;
 pub(super) use change::{add, remove, rollback, set, set_default, set_state, shadow};
 pub(super) use compare::{diff, lint};
 pub(super) use explain::explain;
-pub(super) use report::{audit, status};
+pub(super) use report::{audit, shadows, status};
 
 use super::{Context, Failed, Outcome};
 use crate::command::{Invocation, nearest};
@@ -18,7 +18,9 @@ use crate::words::Quoted;
 use core::fmt::{self, Write};
 use governance::export::ObjectWriter;
 use governance::mode::Mode;
-use governance::policy::{ActionKind, Attribute, PolicyName, PolicyRule, PolicyStats, RuleId};
+use governance::policy::{
+    ActionKind, Attribute, Generation, PolicyEngine, PolicyName, PolicyRule, PolicyStats, RuleId,
+};
 
 /// Room for the values of one attribute as users write them: twelve networks of IPv6 at most.
 type Values = heapless::String<640>;
@@ -122,6 +124,12 @@ fn policy(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Result<(Rul
         Some(near) => context.fail(format_args!("there is no policy '{shown}'; did you mean '{near}'?")),
         None => context.fail(format_args!("there is no policy '{shown}'; policy list lists them")),
     })
+}
+
+/// The generation that a rollback would put back. Not the first one, in which nothing had been configured: it says
+/// nothing that an operator ever meant.
+fn rollback_to(policies: &PolicyEngine) -> Option<Generation> {
+    policies.previous_generation().filter(|generation| *generation != Generation::default())
 }
 
 /// Writes what a policy says, in the words of the configuration.

@@ -1,9 +1,11 @@
 //! `priority`: services that have an agreement, and the requests that wait for them.
 
+mod alerts;
 mod reports;
 mod simulate;
 mod turns;
 
+pub(super) use alerts::alerts;
 pub(super) use reports::{agreements, fairness, queues, stats};
 pub(super) use simulate::simulate;
 pub(super) use turns::{LetGo, dequeue, drain, enqueue, fill, preempt, requeue};
@@ -12,10 +14,11 @@ use super::{Context, Failed, Outcome};
 use crate::command::{Invocation, nearest};
 use crate::render::{Cell, Column, Humanized, Table};
 use crate::term::{Printable, Style};
+use crate::words::Quoted;
 use core::fmt;
 use governance::export::ObjectWriter;
-use governance::field::{FieldValue, SpecError};
-use governance::priority::{ClassDraft, Percent, QueueId, SLA, SlaDraft};
+use governance::field::FieldValue;
+use governance::priority::{Percent, PriorityError, QueueId, SLA, SlaDraft};
 use governance::request::RequestPriority;
 use governance::scope::Name;
 
@@ -28,7 +31,13 @@ pub(super) fn define(context: &mut Context<'_>, invocation: &Invocation<'_>) -> 
     let sla = draft.finish().map_err(|error| context.fail(format_args!("{error}")))?;
     let shown = Printable(sla.service_id.as_str());
     let defined = context.engine.live.queues.define_sla(&sla);
-    defined.map_err(|error| context.fail(format_args!("{shown}: {error}")))?;
+    defined.map_err(|error| match error {
+        PriorityError::DuplicateService => context.fail(format_args!(
+            "{shown} has an agreement already; priority set {} changes it",
+            Quoted(sla.service_id.as_str())
+        )),
+        error => context.fail(format_args!("{shown}: {error}")),
+    })?;
     context.say(format_args!("defined {shown}: {}", Terms(&sla)))
 }
 
@@ -67,9 +76,9 @@ pub(super) fn remove(context: &mut Context<'_>, invocation: &Invocation<'_>) -> 
 pub(super) fn weights(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
     let mut weights = context.engine.live.queues.weights();
     for (class, weight) in RequestPriority::ALL.into_iter().zip(&mut weights) {
-        if let Some(value) = invocation.get(class.word()) {
-            *weight = read_weight(class, value).map_err(|error| context.fail(format_args!("{error}")))?;
-        }
+        // The table lets no other number pass.
+        let given = invocation.integer(class.word()).and_then(|weight| u32::try_from(weight).ok());
+        *weight = given.unwrap_or(*weight);
     }
     let now = context.system.now();
     for (class, weight) in RequestPriority::ALL.into_iter().zip(weights) {
@@ -101,14 +110,6 @@ pub(super) fn weights(context: &mut Context<'_>, invocation: &Invocation<'_>) ->
             ]);
         }
     })?)
-}
-
-fn read_weight(class: RequestPriority, value: &str) -> Result<u32, SpecError> {
-    let mut draft = ClassDraft::default();
-    draft.set("name", FieldValue::Text(class.word()))?;
-    let weight = draft.set("weight", FieldValue::Text(value)).and_then(|()| draft.finish());
-    // The key that was typed is the name of the class.
-    weight.map(|read| read.weight).map_err(|error| SpecError { field: class.word(), ..error })
 }
 
 /// The queue that the first positional argument names, and its agreement.

@@ -272,11 +272,11 @@ pub(super) fn check(context: &mut Context<'_>, invocation: &Invocation<'_>) -> O
 pub(super) fn consume(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
     let (id, spec, key, amount) = target(context, invocation)?;
     let now = context.system.now();
-    let marks = super::request::NoticeMarks::of(&context.engine.live);
+    let marks = super::notices::NoticeMarks::of(&context.engine.live);
     let answer = context.engine.live.quotas.consume_quota(now, id, key, amount);
     let answer = answer.map_err(|error| context.fail(format_args!("{}: {error}", spec.name)))?;
     tell(context, "charged", &answer)?;
-    marks.tell(context)
+    marks.tell(context, false)
 }
 
 fn tell(context: &mut Context<'_>, granted: &str, answer: &QuotaAnswer) -> Outcome {

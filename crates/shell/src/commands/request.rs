@@ -4,10 +4,11 @@ mod read;
 
 pub(super) use read::{Room, read, settlement};
 
+use super::notices::NoticeMarks;
 use super::priority::{LetGo, fill};
 use super::{Context, Outcome};
 use crate::command::Invocation;
-use crate::engine::{Engine, Governor, TENANTS};
+use crate::engine::{Engine, TENANTS};
 use crate::render::Humanized;
 use crate::system::System;
 use crate::term::{Printable, Style, Term};
@@ -16,7 +17,6 @@ use governance::decision::{Decision, LimitStanding, Reason, Sharing, Verdict, Wa
 use governance::export::ObjectWriter;
 use governance::money::{Currency, NanoUnits};
 use governance::policy::Action;
-use governance::priority::{Crossing, Percent, SlaKind};
 use governance::quota::{QuotaManager, QuotaName, QuotaStanding};
 use governance::time::Nanos;
 
@@ -40,85 +40,7 @@ pub(super) fn request(context: &mut Context<'_>, invocation: &Invocation<'_>) ->
         // A service may be free for those that wait: a ticket can have run out that nobody completed.
         fill(context, queue, is_json)?;
     }
-    if is_json { Ok(()) } else { marks.tell(context) }
-}
-
-/// How many notices there had been of each kind, so that those that come can be told.
-pub(super) struct NoticeMarks {
-    limits: u64,
-    quotas: u64,
-    budgets: u64,
-    costs: u64,
-    agreements: u64,
-}
-
-impl NoticeMarks {
-    pub(super) fn of(governor: &Governor) -> Self {
-        Self {
-            limits: governor.limits.near_limit_notices().next(),
-            quotas: governor.quotas.notices().next(),
-            budgets: governor.budgets.notices().next(),
-            costs: governor.costs.notices().next(),
-            agreements: governor.queues.sla_notices().next(),
-        }
-    }
-
-    /// Tells the notices that have come since, a line each.
-    pub(super) fn tell(&self, context: &mut Context<'_>) -> Outcome {
-        let Context { system, engine, term, .. } = context;
-        let governor = &engine.live;
-        let word = term.paint(Style::Warn, "notice");
-        for notice in governor.limits.near_limit_notices().since(self.limits) {
-            write!(system, "{word}   limit {}", notice.name)?;
-            if let Some(key) = &notice.key {
-                write!(system, " of {}", Printable(key.as_str()))?;
-            }
-            writeln!(system, " is nearly used up: {}/{} left", notice.remaining, notice.capacity)?;
-        }
-        for notice in governor.quotas.notices().since(self.quotas) {
-            write!(system, "{word}   quota {}", notice.quota)?;
-            if let Some(key) = notice.key() {
-                write!(system, " of {}", Printable(key.as_str()))?;
-            }
-            writeln!(system, " reached {} %: {}/{}", notice.percent, notice.used, notice.capacity)?;
-        }
-        let currency = governor.costs.currency();
-        let money = |amount: u64| Price(NanoUnits(amount.into()), currency);
-        for notice in governor.budgets.notices().since(self.budgets) {
-            write!(system, "{word}   budget {}", notice.quota)?;
-            if let Some(key) = notice.key() {
-                write!(system, " of {}", Printable(key.as_str()))?;
-            }
-            let (used, capacity) = (money(notice.used), money(notice.capacity));
-            writeln!(system, " reached {} %: {used} of {capacity}", notice.percent)?;
-        }
-        for notice in governor.costs.notices().since(self.costs) {
-            let (cost, alert) = (Price(notice.cost, currency), Price(notice.alert, currency));
-            writeln!(
-                system,
-                "{word}   tenant {} has cost {cost}, beyond the {alert} of its alert",
-                Printable(notice.tenant.as_str())
-            )?;
-        }
-        for notice in governor.queues.sla_notices().since(self.agreements) {
-            let does = match notice.crossing {
-                Crossing::Breach => "breaks",
-                Crossing::Recovery => "keeps",
-            };
-            let what = match notice.kind {
-                SlaKind::Latency => "are slower than its p95",
-                SlaKind::Errors => "fail",
-            };
-            writeln!(
-                system,
-                "{word}   service {} {does} its agreement: {} of its requests {what}, {} may",
-                Printable(notice.service.as_str()),
-                Percent(notice.measured_ppm),
-                Percent(notice.threshold_ppm)
-            )?;
-        }
-        Ok(())
-    }
+    marks.tell(context, is_json)
 }
 
 /// An amount of money with its currency.

@@ -189,7 +189,7 @@ fn the_status_says_how_much_room_there_is() {
              redirected 0   throttled 0   alerted 0   logged 0\n\
              shadow policies would have denied 1 that were allowed, and allowed 0 that were denied\n\
              audit records written 2   overwritten 0\n\
-             policy rollback puts back generation 0\n",
+             no rollback is possible: there was nothing before the present policies\n",
             content.as_str().unwrap()
         )
     );
@@ -261,6 +261,17 @@ fn a_rollback_goes_back_and_forth() {
 }
 
 #[test]
+fn a_rollback_does_not_go_back_to_before_the_first_policies() {
+    let mut desk = desk();
+    let why = "before the present policies there was nothing that could be put back; policy remove takes one away, \
+               config load brings those of a file";
+    refuses(&mut desk, "policy rollback", why);
+    assert_eq!(objects(&desk.run("policy status --json"))[0]["rollback_to"], Value::Null);
+    desk.run("policy remove no-interns");
+    assert!(desk.run("policy rollback").starts_with("put back generation 1 in place of 2: "));
+}
+
+#[test]
 fn a_rollback_needs_the_limits_that_there_were() {
     let mut desk = desk();
     refuses(
@@ -291,9 +302,9 @@ fn what_is_malformed_is_refused_in_one_line() {
         ("ip=300.1.2.3/40", "ip: expected an address or a network, such as 10.0.0.0/8 or 2001:db8::/32"),
         ("ip=10.1.2.3/8", "ip: the address has bits set behind the prefix; expected 10.0.0.0/8"),
         ("ip=10.0.0.0/33", "ip: expected a prefix of at most 32 bits"),
-        ("hours=25-3", "hours: expected hours of UTC from 0 to 24, such as 9-17 or 22-6"),
-        ("hours=9-9", "hours: expected hours of UTC from 0 to 24, such as 9-17 or 22-6"),
-        ("days=someday", "days: expected days, such as mon-fri or sat, sun"),
+        ("hours=25-3", "hours: expected hours of UTC from 0 to 24, such as 9-17 or 22-6, without !"),
+        ("hours=9-9", "hours: start and end have to differ; leave the field out to match every hour"),
+        ("days=someday", "days: expected days of UTC, such as mon-fri or sat, sun, without !"),
         ("class=urgent", "class: expected critical, high, normal, low or batch"),
         ("method=\"GE T\"", "method: expected characters that HTTP allows in methods and header names"),
         ("path=v1", "path: expected a path that begins with /"),
@@ -309,8 +320,11 @@ fn what_is_malformed_is_refused_in_one_line() {
         ),
         ("path=\"/a/b, !/a\"", "path: no request can match: everything that is listed is excluded again"),
         ("header=\"X: a; !X\"", "header: no request can match: everything that is listed is excluded again"),
-        ("service=\"a,,b\"", "service: a value is missing; expected one on each side of a separator"),
-        ("priority=256", "priority: at most 255 is allowed"),
+        (
+            "service=\"a,,b\"",
+            "service: a value is missing; expected one on each side of a separator and behind each !",
+        ),
+        ("priority=256", "priority=256 is not accepted; expected a whole number from 0 to 255"),
     ] {
         refuses(&mut desk, &format!("policy add name=bad action=deny {field}"), why);
         refuses(&mut desk, &format!("policy set no-interns {field}"), why);
@@ -388,7 +402,7 @@ fn an_explanation_names_who_speaks_and_why() {
         ),
         "policy        action               stands\n\
          no-deletes    deny                 would match, but is in shadow mode\n\
-         no-interns    deny                 matches, and speaks\n\
+         no-interns    deny                 matches, and decides\n\
          new-billing   redirect:billing-v2  matches\n\
          batch-slowly  throttle:slow-lane   matches\n\
          deny    policy no-interns denies it, and a deny wins\n"
@@ -400,7 +414,7 @@ fn an_explanation_names_who_speaks_and_why() {
          no-interns     deny                 does not match: role=intern, !admin\n\
          new-billing    redirect:billing-v2  does not match: service=billing\n\
          batch-slowly   throttle:slow-lane   does not match: hours=9-17\n\
-         watch-exports  log                  matches, and speaks\n\
+         watch-exports  log                  matches, and decides\n\
          allow   policy watch-exports takes note of it; it is allowed by default\n"
     );
     for (arguments, verdict) in [
@@ -464,12 +478,18 @@ fn an_explanation_in_json_has_an_object_for_each_policy_and_one_for_the_verdict(
     let roles: Vec<_> = matched.iter().map(|object| object["role"].as_str()).collect();
     assert_eq!(roles, [Some("would-match"), Some("decides"), None]);
     assert_eq!(matched[2]["verdict"], "deny");
-    assert_eq!(matched[2]["reason"], "rule");
+    assert_eq!(matched[2]["reason"], "policy-denied");
     assert_eq!(matched[2]["policy"], "no-interns");
     let all = objects(&desk.run("policy explain path=/ --all --json"));
     assert_eq!(all.len(), 6);
     assert_eq!((&all[1]["role"], &all[1]["misses"]), (&"misses".into(), &"role".into()));
-    assert_eq!(all[5]["reason"], "default-allow");
+    assert_eq!(all[1]["values"], "intern, !admin");
+    desk.run("policy add name=partners tenant=acme action=allow");
+    let both = objects(&desk.run("policy explain tenant=acme path=/v1/export --json"));
+    let verdict = both.last().unwrap();
+    assert_eq!((&verdict["policy"], &verdict["reason"]), (&"watch-exports".into(), &"policy-allowed".into()));
+    assert_eq!(verdict["allowed_by"], "partners");
+    assert_eq!(all[5]["reason"], "policy-default");
 }
 
 #[test]
@@ -690,6 +710,6 @@ fn a_file_is_compared_and_nothing_of_it_put_in_force() {
     refuses(
         &mut desk,
         "policy diff bad.toml",
-        "bad.toml: line 1, column 1: policy 'a': action: there is no limit of the name slow-lane",
+        "bad.toml: line 1, column 1: policy 'a': action: there is no limit 'slow-lane'",
     );
 }

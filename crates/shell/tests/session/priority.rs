@@ -142,7 +142,7 @@ fn what_is_late_is_let_go_and_told() {
              next   ticket {next}   class normal   waited 10 ms   deadline in 990 ms\n"
         )
     );
-    refuses(&mut desk, &format!("complete {late}"), &format!("ticket {late}: it was voided"));
+    refuses(&mut desk, &format!("complete {late}"), &format!("ticket {late}: its queue has let it go"));
     let stats = desk.run("priority stats");
     assert!(stats.ends_with("arrivals 2 = served 1 + waiting 0 + rejected 1: infeasible 1\n"), "{stats}");
     desk.run("priority enqueue service=billing deadline=10ms");
@@ -166,9 +166,13 @@ fn what_makes_room_for_another_is_told() {
         output.starts_with("queue ") && output.ends_with("\nshed   1 waiting request let go, to make room\n"),
         "{output}"
     );
-    refuses(&mut desk, &format!("complete {lowest} --void"), &format!("ticket {lowest}: it was voided"));
+    refuses(
+        &mut desk,
+        &format!("complete {lowest} --void"),
+        &format!("ticket {lowest}: its queue has let it go"),
+    );
     let output = desk.run("request service=billing priority=low --json");
-    assert!(output.ends_with("\n{\"service\":\"billing\",\"let_go\":1,\"reason\":\"shed\"}\n"), "{output}");
+    assert!(output.contains("\n{\"service\":\"billing\",\"let_go\":1,\"reason\":\"shed\"}\n"), "{output}");
 }
 
 #[test]
@@ -244,6 +248,62 @@ fn an_agreement_that_breaks_and_is_kept_again_is_told_once() {
 }
 
 #[test]
+fn programs_are_told_of_a_breach_and_can_look_it_up() {
+    let mut desk = desk();
+    desk.run("priority define service=search p95=100ms error_rate=10% concurrency=1");
+    assert_eq!(desk.run("priority alerts"), "no notices\n");
+    let mut last = String::new();
+    for _ in 0..20 {
+        let ticket = ticket(&mut desk, "request service=search deadline=10s");
+        desk.wait("10ms");
+        last = desk.run(&format!("complete {ticket} ms=500 --json"));
+    }
+    let object = "{\"notice\":\"breach\",\"service\":\"search\",\"kind\":\"latency\",\"measured_ppm\":1000000,\
+                  \"threshold_ppm\":50000";
+    assert_eq!(last.lines().last(), Some(format!("{object}}}").as_str()), "{last}");
+    desk.wait("3s");
+    assert_eq!(desk.run("priority alerts search --json"), format!("{object},\"age_ns\":3000000000}}\n"));
+    let alerts = desk.run("priority alerts");
+    assert_eq!(row(&alerts, "search").join(" "), "search breach latency 100% 5% 3.0 s", "{alerts}");
+    assert_eq!(desk.run("priority alerts billing"), "no notices\n");
+}
+
+#[test]
+fn a_file_that_drops_an_agreement_in_use_is_refused_and_told_what_helps() {
+    let mut desk = Desk::new(CONFIG, &[("other.toml", b"[[sla]]\nservice = \"search\"\np95 = \"1s\"\n")]);
+    let served = ticket(&mut desk, "request service=billing");
+    refuses(
+        &mut desk,
+        "config load other.toml",
+        "other.toml: it has no agreement of service billing, which is in use",
+    );
+    desk.run(&format!("complete {served}"));
+    desk.run("config load other.toml");
+    assert!(desk.run("priority sla").contains("\nsearch "));
+}
+
+#[test]
+fn the_memory_of_queues_and_tickets_is_listed() {
+    let mut desk = desk();
+    desk.run("request service=billing");
+    desk.run("request service=billing");
+    let pools = desk.run("memory");
+    for pool in
+        ["live: policies", "live: audit records", "live: exempt requests", "live: tickets", "live: holds"]
+    {
+        assert!(pools.contains(&format!("\n{pool} ")), "{pools}");
+    }
+    let json = desk.run("memory --json");
+    let pool = |name: &str| -> Value {
+        let mut pools = json.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        pools.find(|pool| pool["pool"] == name).unwrap()
+    };
+    assert_eq!(pool("live: queues")["items"], 1);
+    assert_eq!(pool("live: requests waiting or in service")["items"], 2);
+    assert_eq!(pool("live: flows")["items"], 1);
+}
+
+#[test]
 fn agreements_are_defined_changed_and_removed() {
     let mut desk = desk();
     assert_eq!(
@@ -274,8 +334,16 @@ fn weights_change_together_or_not_at_all() {
     let table = desk.run("priority weights critical=32 batch=2");
     assert_eq!(row(&table, "critical"), ["critical", "32", "66.6", "%"]);
     assert_eq!(row(&desk.run("priority weights"), "batch"), ["batch", "2", "4.1", "%"]);
-    refuses(&mut desk, "priority weights critical=3 low=0", "low: 0 is not allowed; expected at least 1");
-    refuses(&mut desk, "priority weights critical=1025", "critical: at most 1024 is allowed");
+    refuses(
+        &mut desk,
+        "priority weights critical=3 low=0",
+        "low=0 is not accepted; expected a whole number from 1 to 1024",
+    );
+    refuses(
+        &mut desk,
+        "priority weights critical=1025",
+        "critical=1025 is not accepted; expected a whole number from 1 to 1024",
+    );
     refuses(&mut desk, "priority weights urgent=3", "urgent");
 }
 
@@ -285,16 +353,26 @@ fn bad_input_is_one_line_and_changes_nothing() {
     let served = ticket(&mut desk, "request service=billing");
     let waits = ticket(&mut desk, "request service=billing");
     for (line, why) in [
-        ("priority define service=billing p95=1s", "billing: the service has an agreement already"),
+        (
+            "priority define service=billing p95=1s",
+            "billing has an agreement already; priority set billing changes it",
+        ),
+        (
+            "priority define service=* p95=1s",
+            "service: expected one service by its name; an agreement for * cannot",
+        ),
         ("priority define service=new p95=0ms", "p95: expected whole milliseconds from 1ms to 1h"),
-        ("priority define service=new p95=1s concurrency=0", "concurrency: 0 is not allowed"),
-        ("priority define service=new p95=1s depth=4097", "depth: "),
+        ("priority define service=new p95=1s concurrency=0", "expected a whole number from 1 to 4294967295"),
+        ("priority define service=new p95=1s depth=4097", "expected a whole number from 1 to 4096"),
         ("priority define service=new p95=1s error_rate=0%", "error_rate: "),
         ("priority define service=new p95=1s class=urgent", "urgent"),
         ("priority define service=new", "p95"),
         ("priority set billing", "nothing to change"),
         ("priority set billing service=other", "service"),
-        ("priority set billing concurrency=0", "concurrency: 0 is not allowed"),
+        (
+            "priority set billing concurrency=0",
+            "concurrency=0 is not accepted; expected a whole number from 1",
+        ),
         ("priority set billin depth=3", "there is no agreement of service 'billin'; did you mean 'billing'?"),
         ("priority drain nothing-like-it", "'nothing-like-it'; priority sla lists them"),
         ("priority dequeue", "SERVICE"),
@@ -309,16 +387,19 @@ fn bad_input_is_one_line_and_changes_nothing() {
         ("priority requeue SERVED class=low", "its request does not wait in a queue"),
         ("priority requeue WAITS", "class"),
         ("priority requeue WAITS class=urgent", "urgent"),
+        ("complete WAITS", "error: ticket WAITS: "),
         ("complete WAITS", "waits in a queue"),
+        ("priority preempt", "missing argument TICKET"),
         ("priority simulate load=0", "load: expected 0.1 to 10"),
         ("priority simulate load=1e9", "load: expected 0.1 to 10"),
         ("priority simulate load=99999999999999999999", "load: expected 0.1 to 10"),
-        ("priority simulate seconds=0", "seconds: expected 1 to 600"),
-        ("priority simulate seconds=601", "seconds: expected 1 to 600"),
-        ("priority simulate seconds=18446744073709551615", "seconds: expected 1 to 600"),
+        ("priority simulate seconds=0", "seconds=0 is not accepted; expected a whole number from 1 to 600"),
+        ("priority simulate seconds=601", "expected a whole number from 1 to 600"),
+        ("priority simulate seconds=18446744073709551615", "expected a whole number from 1 to 600"),
         ("priority simulate seed=-1", "seed=-1"),
     ] {
-        refuses(&mut desk, &line.replace("SERVED", &served).replace("WAITS", &waits), why);
+        let named = |text: &str| text.replace("SERVED", &served).replace("WAITS", &waits);
+        refuses(&mut desk, &named(line), &named(why));
     }
 }
 

@@ -191,7 +191,7 @@ fn what_is_wrong_with_policies_and_agreements_is_named_where_it_stands() {
         "[policy]\ndefault = \"maybe\"\nmode = 3\n[[policy]]\n[[policy.rule]]\nname = \"a\"\nip = \"300.1.2.3/40\"\n\
          action = \"deny\"\n[[policy.rule]]\nname = \"b\"\nhours = \"25-3\"\naction = \"allow\"\n[[policy.rule]]\n\
          name = \"c\"\naction = \"throttle:none\"\n[[policy.rule]]\nname = \"c\"\naction = \"deny\"\n[[sla]]\n\
-         service = \"x\"\np95 = \"0ms\"\n[[class]]\nname = \"low\"\nweight = 0\n",
+         service = \"x\"\np95 = \"0ms\"\n[[sla]]\nservice = \"*\"\np95 = \"1s\"\ndepth = 0\n[[class]]\nname = \"low\"\nweight = 0\n",
     );
     let starts = [
         "line 2, column 11: default: expected one of allow, deny",
@@ -200,8 +200,10 @@ fn what_is_wrong_with_policies_and_agreements_is_named_where_it_stands() {
         "line 7, column 6: ip: expected an address or a network",
         "line 11, column 9: hours: expected hours of UTC",
         "line 21, column 7: p95: ",
-        "line 24, column 10: weight: 0 is not allowed",
-        "line 13, column 1: policy 'c': action: there is no limit of the name none",
+        "line 23, column 11: service: expected one service by its name; an agreement for * cannot be given",
+        "line 25, column 9: depth: expected a whole number from 1 to 4096",
+        "line 28, column 10: weight: 0 is not allowed",
+        "line 13, column 1: policy 'c': action: there is no limit 'none'",
         "line 16, column 1: policy 'c': a policy of that name exists",
     ];
     assert_eq!(errors.len(), starts.len(), "{errors:#?}");

@@ -12,6 +12,9 @@ impl Condition {
     /// The condition with the values that `text` lists in place of those of the attribute; without any, if there is no
     /// text.
     pub(super) fn with(&self, attribute: Attribute, text: Option<&str>) -> Result<Self, ConditionError> {
+        if text.is_some_and(|text| text.trim().is_empty()) {
+            return Err(ConditionError::NoValue);
+        }
         let mut condition = Self { classes: self.classes, days: self.days, hours: self.hours, ..Self::EMPTY };
         match attribute {
             Attribute::Class => condition.classes = text.map_or(Ok(0), classes)?,
@@ -150,7 +153,10 @@ fn hours(text: &str) -> Result<u32, ConditionError> {
     for item in text.split(',') {
         let (from, to) = item.trim().split_once('-').ok_or(ConditionError::NotHours)?;
         let (from, to) = (hour(from.trim())?, hour(to.trim())?);
-        if from == to || from == 24 || to == 0 && from == 0 {
+        if from == to {
+            return Err(ConditionError::NoHours);
+        }
+        if from == 24 {
             return Err(ConditionError::NotHours);
         }
         let within = |hour: u8| if from < to { from <= hour && hour < to } else { hour >= from || hour < to };

@@ -10,7 +10,7 @@ pub(super) const POLICY: &[SubcommandSpec] = &[
         name: "list",
         action: Action::PolicyList,
         summary: "list the policies, with what each has matched and decided",
-        details: "They stand in the order in which they speak: the more restrictive action first, then the smaller \
+        details: "They stand by precedence: the more restrictive action first, then the smaller \
                   priority, then the name.",
         arguments: &[JSON],
         examples: &["policy list"],
@@ -43,8 +43,9 @@ pub(super) const POLICY: &[SubcommandSpec] = &[
         name: "add",
         action: Action::PolicyAdd,
         summary: "add a policy",
-        details: "A request matches if it bears, of each field that is given, one of the values, and none of those \
-                  with ! before them. A deny wins over everything, an allow over the default. A shadow policy does \
+        details: "A request matches if it matches in each field that is given. The values of one field are \
+                  alternatives, and those with ! are all excluded. Of header, each header name is a field of its own: \
+                  \"X-A: 1; X-B: 2\" needs both, \"X-A: 1; X-A: 2\" either. hours and days take no !. A deny wins over everything, an allow over the default. A shadow policy does \
                   nothing and counts what it would.",
         arguments: &[
             required(key("name", ValueKind::Text, "its name")),
@@ -165,7 +166,8 @@ pub(super) const POLICY: &[SubcommandSpec] = &[
         name: "rollback",
         action: Action::PolicyRollback,
         summary: "put back the policies as they were before the last change",
-        details: "Another rollback goes forward again.",
+        details: "Another rollback goes forward again. There is none to the beginning, when there were no policies: \
+                  policy remove takes one away, config load brings those of a file.",
         arguments: &[],
         examples: &["policy rollback"],
     },
@@ -218,8 +220,10 @@ const HEADER: ArgumentSpec = key(
 );
 const CLASS: ArgumentSpec =
     key("class", ValueKind::Values, "how urgent: critical, high, normal, low or batch");
-const HOURS: ArgumentSpec = key("hours", ValueKind::Values, "the hours of UTC, such as 9-17 or 22-6");
-const DAYS: ArgumentSpec = key("days", ValueKind::Values, "the days of UTC, such as mon-fri or \"sat, sun\"");
+const HOURS: ArgumentSpec =
+    key("hours", ValueKind::Values, "the hours of UTC, such as \"9-12, 13-17\" or 22-6, without !");
+const DAYS: ArgumentSpec =
+    key("days", ValueKind::Values, "the days of UTC, such as mon-fri or \"sat, sun\", without !");
 const ACTION: ArgumentSpec = key(
     "action",
     ValueKind::Text,
@@ -227,8 +231,8 @@ const ACTION: ArgumentSpec = key(
 );
 const PRIORITY: ArgumentSpec = key(
     "priority",
-    ValueKind::Integer,
-    "which of several with the same action speaks: the smaller (0 to 255, default 100)",
+    ValueKind::Within(0, u8::MAX as u64),
+    "which of several with the same action decides: the smaller (0 to 255, default 100)",
 );
 const AUDIT: ArgumentSpec = key(
     "audit",

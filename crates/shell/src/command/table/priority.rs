@@ -2,6 +2,8 @@
 
 use super::{JSON, QUEUED_REQUEST_ARGUMENTS, key, positional, required};
 use crate::command::{Action, ArgumentSpec, SubcommandSpec, ValueKind};
+use crate::overload::SECONDS_MAX;
+use governance::priority::{QUEUE_DEPTH_MAX, WEIGHT_MAX};
 use governance::request::RequestPriority;
 
 pub(super) const PRIORITY: &[SubcommandSpec] = &[
@@ -9,7 +11,8 @@ pub(super) const PRIORITY: &[SubcommandSpec] = &[
         name: "queues",
         action: Action::PriorityQueues,
         summary: "list the queues, with how many wait and are in service",
-        details: "",
+        details: "Who waits or is in service in the exempt lane is counted apart. A flow is what one tenant has waiting in \
+                  one class of one queue.",
         arguments: &[JSON],
         examples: &["priority queues"],
     },
@@ -23,10 +26,19 @@ pub(super) const PRIORITY: &[SubcommandSpec] = &[
         examples: &["priority sla", "priority sla billing"],
     },
     SubcommandSpec {
+        name: "alerts",
+        action: Action::PriorityAlerts,
+        summary: "list when agreements were broken, or kept again",
+        details: "The last 128 are kept, the oldest first.",
+        arguments: &[ONLY, JSON],
+        examples: &["priority alerts", "priority alerts billing --json"],
+    },
+    SubcommandSpec {
         name: "stats",
         action: Action::PriorityStats,
         summary: "show the classes of each queue: waits, shares and bounds",
-        details: "The bound is how much service other classes can receive while the first of a class waits; worst is \
+        details: "The wait is that of requests that were served. Promised and received are of the service that was \
+                  given while a class had something waiting, and another too. The bound is how much service other classes can receive while the first of a class waits; worst is \
                   the most that they have.",
         arguments: &[ONLY, JSON],
         examples: &["priority stats", "priority stats billing"],
@@ -78,11 +90,11 @@ pub(super) const PRIORITY: &[SubcommandSpec] = &[
         summary: "show or change what each class weighs, in all queues",
         details: "Classes that have something waiting share the service by their weights, 1 to 1024.",
         arguments: &[
-            key("critical", ValueKind::Integer, "the weight of critical requests"),
-            key("high", ValueKind::Integer, "the weight of high requests"),
-            key("normal", ValueKind::Integer, "the weight of normal requests"),
-            key("low", ValueKind::Integer, "the weight of low requests"),
-            key("batch", ValueKind::Integer, "the weight of batch requests"),
+            key("critical", WEIGHT, "the weight of critical requests"),
+            key("high", WEIGHT, "the weight of high requests"),
+            key("normal", WEIGHT, "the weight of normal requests"),
+            key("low", WEIGHT, "the weight of low requests"),
+            key("batch", WEIGHT, "the weight of batch requests"),
             JSON,
         ],
         examples: &["priority weights", "priority weights critical=32 batch=1"],
@@ -134,12 +146,14 @@ pub(super) const PRIORITY: &[SubcommandSpec] = &[
         name: "simulate",
         action: Action::PrioritySimulate,
         summary: "compare this scheduler with others under load",
-        details: "One service that takes 1 ms for each request meets Poisson arrivals of five classes and four tenants, \
-                  with deadlines of 20 to 100 ms and room for 256, in a time of its own. Queues and requests at work are \
-                  not touched. Ctrl-C stops.",
+        details: "One service that takes 1 ms for each request, with room for 256 that wait, meets Poisson arrivals of \
+                  five classes and four tenants, with deadlines of 20 to 100 ms. It has a time and a scheduler of its \
+                  own, with the weights in force; queues and requests at work are not touched. Dropped is what found no \
+                  room or was let go; the worst wait is of those that were served, or still wait at the end. Ctrl-C \
+                  stops.",
         arguments: &[
             key("load", ValueKind::Text, "requests for each one that can be served (default 1.5)"),
-            key("seconds", ValueKind::Integer, "how long requests come (default 60)"),
+            key("seconds", ValueKind::Within(1, SECONDS_MAX as u64), "how long requests come (default 60)"),
             key("seed", ValueKind::Integer, "which arrivals (default 0)"),
             JSON,
         ],
@@ -158,7 +172,7 @@ pub(super) const PRIORITY: &[SubcommandSpec] = &[
 const SERVICE: ArgumentSpec =
     required(positional("service", ValueKind::ServiceName, "the service of the queue"));
 const ONLY: ArgumentSpec = positional("service", ValueKind::ServiceName, "only the queue of this service");
-const TICKET: ArgumentSpec = required(positional("ticket", ValueKind::Text, "its ticket, such as 3-1"));
+const TICKET: ArgumentSpec = required(positional("ticket", ValueKind::Ticket, "its ticket, such as 3-1"));
 const P95: ArgumentSpec =
     key("p95", ValueKind::Duration, "what 95 of 100 requests take at most, such as 200ms");
 const ERROR_RATE: ArgumentSpec =
@@ -170,6 +184,11 @@ const CLASS: ArgumentSpec = key(
 );
 const NEXT_CLASS: ArgumentSpec =
     key("class", ValueKind::OneOf(&RequestPriority::WORDS), "the class in which it waits from now on");
-const CONCURRENCY: ArgumentSpec =
-    key("concurrency", ValueKind::Integer, "how many are in service at a time (default no limit)");
-const DEPTH: ArgumentSpec = key("depth", ValueKind::Integer, "how many may wait (default 256)");
+const CONCURRENCY: ArgumentSpec = key(
+    "concurrency",
+    ValueKind::Within(1, u32::MAX as u64),
+    "how many are in service at a time (default no limit)",
+);
+const DEPTH: ArgumentSpec =
+    key("depth", ValueKind::Within(1, QUEUE_DEPTH_MAX as u64), "how many may wait (default 256)");
+const WEIGHT: ValueKind = ValueKind::Within(1, WEIGHT_MAX as u64);

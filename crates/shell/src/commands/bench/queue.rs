@@ -11,8 +11,8 @@ use governance::time::{Nanos, Now};
 const WAITING: usize = TENANTS * RequestPriority::COUNT;
 /// What each takes.
 const COST_US: u32 = 1_000;
-/// How many seconds each may wait at least: longer than is measured.
-const SOONEST: u64 = 1_800;
+/// In how many seconds the earliest deadline is: longer than is measured.
+const DEADLINE_MIN_SECONDS: u64 = 1_800;
 
 /// A queue of which the next request is taken out, completed, and put in again.
 pub(super) struct Waiting {
@@ -47,33 +47,35 @@ impl Work for Waiting {
     #[inline]
     fn once(&mut self, governor: &mut Governor, now: Now, key: usize) -> bool {
         let Some(queue) = self.queue else { return false };
-        let Some(next) = governor.queues.dequeue_next(now.instant, queue, &mut no_one) else { return false };
+        let Some(next) = governor.queues.dequeue_next(now.instant, queue, &mut assert_none_dropped) else {
+            return false;
+        };
         let report = ServiceReport { service_us: Some(u64::from(COST_US)), is_error: false };
         governor.queues.complete_request(now.instant, next.ticket, &report).is_ok()
             && enqueue(governor, now, queue, next.request_id, key as u64)
     }
 }
 
-/// Puts in a request of the tenant and class that `flow` stands for, which may wait for `spread` seconds more than the
-/// least. Tells whether it waits.
+/// Puts in a request of the flow, a tenant and a class, of that number, with a deadline so many seconds after the earliest.
+/// Tells whether it waits.
 #[inline]
-fn enqueue(governor: &mut Governor, now: Now, queue: QueueId, flow: u64, spread: u64) -> bool {
+fn enqueue(governor: &mut Governor, now: Now, queue: QueueId, flow: u64, later_seconds: u64) -> bool {
     let class = usize::try_from(flow).unwrap_or(0) % RequestPriority::COUNT;
     let tenant = flow / RequestPriority::COUNT as u64 + 1;
     let request = QueuedRequest {
         request_id: flow,
         priority: RequestPriority::ALL[class],
         arrival_time: now.instant,
-        sla_deadline: Some(now.instant.after(Nanos::from_seconds(SOONEST + spread))),
+        sla_deadline: Some(now.instant.after(Nanos::from_seconds(DEADLINE_MIN_SECONDS + later_seconds))),
         // As a hash is, spread over all bits.
         origin: Origin { tenant: KeyHash(tenant.wrapping_mul(0x9e37_79b9_7f4a_7c15)), ..Origin::default() },
         cost_us: COST_US,
         lane: Lane::Shared,
     };
-    governor.queues.enqueue_request(now.instant, queue, &request, &mut no_one).is_ok()
+    governor.queues.enqueue_request(now.instant, queue, &request, &mut assert_none_dropped).is_ok()
 }
 
 /// There is room for all, and none is too late.
-fn no_one(dropped: Dropped) {
+fn assert_none_dropped(dropped: Dropped) {
     panic!("a request was dropped: {}", dropped.reason);
 }

@@ -3,7 +3,7 @@
 use super::{Amount, unknown};
 use crate::command::Invocation;
 use crate::commands::books::Books;
-use crate::commands::request::NoticeMarks;
+use crate::commands::notices::NoticeMarks;
 use crate::commands::{Context, Failed, Outcome};
 use crate::term::{Printable, Style};
 use core::fmt;
@@ -162,7 +162,7 @@ pub(in crate::commands) fn record(context: &mut Context<'_>, invocation: &Invoca
             context.say(format_args!("{word} {id}: it was accepted before, and is not charged again"))?;
         }
     }
-    marks.tell(context)
+    marks.tell(context, false)
 }
 
 /// Posts a correction.

@@ -1,6 +1,6 @@
 //! How operators change policies.
 
-use super::{ConditionLine, policy};
+use super::{ConditionLine, policy, rollback_to};
 use crate::command::{Action, Invocation, nearest};
 use crate::commands::{Context, Failed, Outcome};
 use core::fmt;
@@ -60,11 +60,8 @@ pub(in crate::commands) fn set_state(context: &mut Context<'_>, invocation: &Inv
     context.say(format_args!("{} {}", if is_enabling { "enabled" } else { "disabled" }, rule.name))
 }
 
-/// Says what shadow policies would have done, or has a policy only count.
+/// Has a policy only count what it would do.
 pub(in crate::commands) fn shadow(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
-    if invocation.positional(0).is_none() {
-        return super::report::shadow(context, invocation);
-    }
     if invocation.flag("json") {
         return Err(context.fail(format_args!("--json goes with the report, which has no NAME")));
     }
@@ -80,7 +77,16 @@ pub(in crate::commands) fn shadow(context: &mut Context<'_>, invocation: &Invoca
 /// Puts the policies before the last change back.
 pub(in crate::commands) fn rollback(context: &mut Context<'_>) -> Outcome {
     let engine = &context.engine.live.policies;
-    let (left, back) = (engine.generation(), engine.previous_generation());
+    let left = engine.generation();
+    let back = match (rollback_to(engine), engine.previous_generation()) {
+        (None, Some(_)) => {
+            return Err(context.fail(format_args!(
+                "before the present policies there was nothing that could be put back; policy remove takes one away, \
+                 config load brings those of a file"
+            )));
+        }
+        (back, _) => back.unwrap_or_default(),
+    };
     let now = context.system.now();
     let live = &mut context.engine.live;
     let limits = &live.limits;
@@ -95,7 +101,6 @@ pub(in crate::commands) fn rollback(context: &mut Context<'_>) -> Outcome {
     }
     let policies = &context.engine.live.policies;
     let (generation, count, default) = (policies.generation(), policies.len(), policies.default_effect());
-    let back = back.unwrap_or_default();
     context.say(format_args!(
         "put back generation {} in place of {}: {}, default {default}; this is generation {}",
         back.0,

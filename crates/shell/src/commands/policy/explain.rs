@@ -8,13 +8,14 @@ use crate::engine::Governor;
 use crate::render::{Cell, Column, Table};
 use crate::term::{Printable, Style, Term};
 use core::fmt;
+use governance::decision::Reason;
 use governance::export::ObjectWriter;
 use governance::mode::Mode;
 use governance::policy::{
-    Action, ActionKind, DefaultEffect, PolicyContext, PolicyDecision, PolicyReason, PolicyRule, RuleRole,
+    Action, ActionKind, DefaultEffect, POLICIES_MAX, PolicyContext, PolicyDecision, PolicyReason, PolicyRule,
+    RuleId, RuleRole,
 };
-use governance::request::Request;
-use governance::routes::EXEMPT_GROUP;
+use governance::request::{Request, RequestPriority};
 use governance::time::WallTime;
 
 /// Says what each policy wants of a request, and what is decided.
@@ -29,25 +30,28 @@ pub(in crate::commands) fn explain(context: &mut Context<'_>, invocation: &Invoc
     request.priority = class_of(&context.engine.live, &request);
     let looked_at = PolicyContext::of(&request, at);
     let policies = &context.engine.live.policies;
-    let is_exempt = request.group.is_none()
-        && request
-            .path
-            .is_some_and(|path| context.engine.live.routes().group_of(path).as_str() == EXEMPT_GROUP);
+    let is_exempt = context.engine.live.routes().exempts(&request);
     let shows_all = invocation.flag("all");
-    let is_shown = |role| shows_all || !matches!(role, RuleRole::Misses(_) | RuleRole::Disabled);
+    let mut roles = heapless::Vec::<(RuleId, RuleRole), POLICIES_MAX>::new();
+    let decision = policies.explain(&looked_at, &mut |id, _, role| {
+        if shows_all || !matches!(role, RuleRole::Misses(_) | RuleRole::Disabled) {
+            // There are no more policies than that.
+            let _ = roles.push((id, role));
+        }
+    });
+    let decider = decision.decider.and_then(|id| policies.get_policy(id));
+    let allows = |rule: &&PolicyRule| rule.action.kind() == ActionKind::Allow;
+    let allower = decision.matched.iter().filter_map(|id| policies.get_policy(id)).find(allows);
+    let verdict = Verdict { decision: &decision, decider, allower, term: context.term };
+    let shown = || roles.iter().filter_map(|(id, role)| Some((policies.get_policy(*id)?, *role)));
     if invocation.flag("json") {
-        let (system, mut result) = (&mut *context.system, Ok(()));
-        let decision = policies.explain(&looked_at, &mut |_, rule, role| {
-            if result.is_ok() && is_shown(role) {
-                result = write_role(system, rule, role);
-            }
-        });
-        result?;
-        let decider = decision.decider.and_then(|id| policies.get_policy(id));
+        let system = &mut *context.system;
+        shown().try_for_each(|(rule, role)| write_role(system, rule, role))?;
         return Ok(ObjectWriter::begin(system)?
-            .string("verdict", verdict_word(&decision, decider))?
-            .string("reason", decision.reason.code())?
+            .string("verdict", verdict.word())?
+            .string("reason", verdict.reason())?
             .optional_string("policy", decider.map(|rule| rule.name.as_str()))?
+            .optional_string("allowed_by", allower.map(|rule| rule.name.as_str()))?
             .boolean("would_allow", decision.would_allow)?
             .boolean("exempt", is_exempt)?
             .end()?);
@@ -57,25 +61,18 @@ pub(in crate::commands) fn explain(context: &mut Context<'_>, invocation: &Invoc
         if_empty: if shows_all { "no policies" } else { "no policy matches" },
     };
     table.write(context.system, context.term, |row| {
-        policies.explain(&looked_at, &mut |_, rule, role| {
-            if is_shown(role) {
-                let style = match role {
-                    RuleRole::Decides | RuleRole::Matches => style_of(rule.action.kind()),
-                    RuleRole::WouldMatch | RuleRole::Misses(_) | RuleRole::Disabled => Style::Plain,
-                };
-                row(&[
-                    Cell::styled(Style::Name, &rule.name),
-                    Cell::styled(style, &rule.action),
-                    Cell::new(&Standing(rule, role)),
-                ]);
-            }
-        });
+        for (rule, role) in shown() {
+            let style = match role {
+                RuleRole::Decides | RuleRole::Matches => style_of(rule.action.kind()),
+                RuleRole::WouldMatch | RuleRole::Misses(_) | RuleRole::Disabled => Style::Plain,
+            };
+            row(&[
+                Cell::styled(Style::Name, &rule.name),
+                Cell::styled(style, &rule.action),
+                Cell::new(&Standing(rule, role)),
+            ]);
+        }
     })?;
-    let decision = policies.peek(&looked_at);
-    let decider = decision.decider.and_then(|id| policies.get_policy(id));
-    let allows = |rule: &&PolicyRule| rule.action.kind() == ActionKind::Allow;
-    let allower = decision.matched.iter().filter_map(|id| policies.get_policy(id)).find(allows);
-    let verdict = Verdict { decision: &decision, decider, allower, term: context.term };
     writeln!(context.system, "{verdict}")?;
     if is_exempt {
         context
@@ -85,16 +82,14 @@ pub(in crate::commands) fn explain(context: &mut Context<'_>, invocation: &Invoc
 }
 
 /// The class by which policies look at a request: its own, or that of its service's agreement.
-fn class_of(governor: &Governor, request: &Request<'_>) -> Option<governance::request::RequestPriority> {
+fn class_of(governor: &Governor, request: &Request<'_>) -> Option<RequestPriority> {
     request.priority.or_else(|| {
-        let service = request.service?;
-        let mut agreements = governor.queues.slas().map(|(_, sla)| sla);
-        agreements.find(|sla| sla.service_id.as_str() == service.as_str()).map(|sla| sla.priority_level)
+        let agreement = governor.queues.get_sla(governor.queue_of(request)?)?;
+        Some(agreement.priority_level)
     })
 }
 
 fn write_role(system: &mut dyn crate::system::System, rule: &PolicyRule, role: RuleRole) -> fmt::Result {
-    let missed = if let RuleRole::Misses(attribute) = role { Some(attribute.word()) } else { None };
     let word = match role {
         RuleRole::Decides => "decides",
         RuleRole::Matches => "matches",
@@ -102,13 +97,18 @@ fn write_role(system: &mut dyn crate::system::System, rule: &PolicyRule, role: R
         RuleRole::Misses(_) => "misses",
         RuleRole::Disabled => "disabled",
     };
-    ObjectWriter::begin(system)?
+    let object = ObjectWriter::begin(system)?
         .string("name", rule.name.as_str())?
         .display("action", rule.action)?
         .string("mode", rule.mode.word())?
-        .string("role", word)?
-        .optional_string("misses", missed)?
-        .end()
+        .string("role", word)?;
+    match role {
+        RuleRole::Misses(attribute) => {
+            object.string("misses", attribute.word())?.display("values", rule.condition.shown(attribute))?
+        }
+        _ => object.null("misses")?.null("values")?,
+    }
+    .end()
 }
 
 /// How a policy stands to a request.
@@ -117,7 +117,7 @@ struct Standing<'a>(&'a PolicyRule, RuleRole);
 impl fmt::Display for Standing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.1 {
-            RuleRole::Decides => f.write_str("matches, and speaks"),
+            RuleRole::Decides => f.write_str("matches, and decides"),
             RuleRole::Matches => f.write_str("matches"),
             RuleRole::WouldMatch => f.write_str("would match, but is in shadow mode"),
             RuleRole::Misses(attribute) => {
@@ -138,18 +138,34 @@ struct Verdict<'a> {
     term: Term,
 }
 
-const fn verdict_word(decision: &PolicyDecision, decider: Option<&PolicyRule>) -> &'static str {
-    match decider {
-        _ if !decision.allowed => "deny",
-        Some(PolicyRule { action: Action::Redirect(_), .. }) => "redirect",
-        _ => "allow",
+impl Verdict<'_> {
+    const fn word(&self) -> &'static str {
+        match self.decider {
+            _ if !self.decision.allowed => "deny",
+            Some(PolicyRule { action: Action::Redirect(_), .. }) => "redirect",
+            _ => "allow",
+        }
+    }
+
+    /// The reason that `request` gives too, as far as policies are that of its decision.
+    const fn reason(&self) -> &'static str {
+        let decision = self.decision;
+        match (decision.allowed, decision.reason) {
+            (false, PolicyReason::Rule) => Reason::PolicyDenied.code(),
+            (_, PolicyReason::Default(_)) | (false, PolicyReason::NoPolicy) => Reason::PolicyDefault.code(),
+            (true, PolicyReason::NoPolicy) => "no-policy",
+            (true, PolicyReason::Rule) => match self.decider {
+                Some(PolicyRule { action: Action::Redirect(_), .. }) => Reason::Redirected.code(),
+                _ => "policy-allowed",
+            },
+        }
     }
 }
 
 impl fmt::Display for Verdict<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { decision, decider, allower, term } = self;
-        let word = verdict_word(decision, *decider);
+        let word = self.word();
         let style = match word {
             "deny" => Style::Bad,
             "redirect" => Style::Warn,

@@ -1,6 +1,6 @@
 //! What policies have done, and how they came to be what they are.
 
-use super::{ConditionLine, style_of};
+use super::{ConditionLine, rollback_to, style_of};
 use crate::command::Invocation;
 use crate::commands::{Context, Outcome, wide};
 use crate::render::{Cell, Column, Grouped, Table};
@@ -9,8 +9,8 @@ use core::fmt;
 use governance::export::ObjectWriter;
 use governance::mode::Mode;
 use governance::policy::{
-    AtomValue, AuditEvent, AuditRecord, DefaultEffect, HEADER_NAMES_MAX, POLICIES_MAX, PolicySet,
-    SET_ATOMS_MAX,
+    AuditEvent, AuditRecord, DefaultEffect, HEADER_NAMES_MAX, POLICIES_MAX, PolicyRule, SET_ATOMS_MAX,
+    SetUsage,
 };
 use governance::time::{NANOS_PER_SECOND, WallTime};
 
@@ -22,17 +22,18 @@ const SHOWN_RECORDS_MAX: usize = 200;
 /// Shows what becomes of requests, and how full the fixed structures are.
 pub(in crate::commands) fn status(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
     let policies = &context.engine.live.policies;
-    let (set, totals) = (policies.current(), policies.stats());
-    let (values, names) = (values_of(set), header_names_of(set));
+    let totals = policies.stats();
+    let SetUsage { policies: count, values, header_names: names } = policies.current().usage();
     let (default, hash, generation) =
         (policies.default_effect(), policies.content_hash(), policies.generation().0);
-    let back = policies.previous_generation().map(|generation| generation.0);
+    let back = rollback_to(policies).map(|generation| generation.0);
+    let is_first = policies.previous_generation().is_some() && back.is_none();
     if invocation.flag("json") {
         return Ok(ObjectWriter::begin(context.system)?
             .string("default", default.word())?
             .integer("generation", generation)?
             .display("content_hash", format_args!("{hash:016x}"))?
-            .integer("policies", wide(set.len()))?
+            .integer("policies", wide(count))?
             .integer("policies_max", wide(POLICIES_MAX))?
             .integer("values", wide(values))?
             .integer("values_max", wide(SET_ATOMS_MAX))?
@@ -62,8 +63,7 @@ pub(in crate::commands) fn status(context: &mut Context<'_>, invocation: &Invoca
     writeln!(system, "default {word}: {rest}")?;
     writeln!(
         system,
-        "policies {} of {POLICIES_MAX}   values {values} of {SET_ATOMS_MAX}   header names {names} of {HEADER_NAMES_MAX}",
-        set.len(),
+        "policies {count} of {POLICIES_MAX}   values {values} of {SET_ATOMS_MAX}   header names {names} of {HEADER_NAMES_MAX}",
     )?;
     writeln!(system, "generation {generation}   content {hash:016x}   changes {}", Grouped(totals.changes))?;
     writeln!(
@@ -91,12 +91,14 @@ pub(in crate::commands) fn status(context: &mut Context<'_>, invocation: &Invoca
     )?;
     match back {
         Some(back) => context.say(format_args!("policy rollback puts back generation {back}")),
+        None if is_first => context
+            .say(format_args!("no rollback is possible: there was nothing before the present policies")),
         None => context.say(format_args!("no rollback is possible: nothing was changed yet")),
     }
 }
 
 /// Says what shadow policies would have done.
-pub(super) fn shadow(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
+pub(in crate::commands) fn shadows(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
     let policies = &context.engine.live.policies;
     let shadows = || policies.list_policies().filter(|(_, rule)| rule.mode == Mode::Shadow);
     let would = |id| policies.get_policy_stats(id).map_or(0, |stats| stats.would);
@@ -130,7 +132,7 @@ pub(super) fn shadow(context: &mut Context<'_>, invocation: &Invocation<'_>) -> 
             let style = if rule.enabled { style_of(rule.action.kind()) } else { Style::Dim };
             row(&[
                 Cell::styled(Style::Name, &rule.name),
-                Cell::styled(style, &Would(rule.enabled, &rule.action)),
+                Cell::styled(style, &Would(rule)),
                 Cell::new(&Grouped(would(id))),
                 Cell::new(&ConditionLine(rule)),
             ]);
@@ -222,30 +224,13 @@ const fn whole_second(at: WallTime) -> WallTime {
     WallTime(at.0 - at.0 % NANOS_PER_SECOND)
 }
 
-/// How many values the conditions of a set have.
-fn values_of(set: &PolicySet) -> usize {
-    set.rules().iter().map(|rule| rule.condition.len()).sum()
-}
-
-/// Headers of how many names a set looks at.
-fn header_names_of(set: &PolicySet) -> usize {
-    let mut names = heapless::Vec::<&str, HEADER_NAMES_MAX>::new();
-    let atoms = set.rules().iter().flat_map(|rule| rule.condition.atoms().map(|atom| atom.value));
-    for name in atoms.filter_map(|value: AtomValue<'_>| value.header()) {
-        if !names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-            // A set has no more of them.
-            let _ = names.push(name);
-        }
-    }
-    names.len()
-}
-
 /// What a policy would do, if it is looked at.
-struct Would<'a>(bool, &'a governance::policy::Action);
+struct Would<'a>(&'a PolicyRule);
 
 impl fmt::Display for Would<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.1, if self.0 { "" } else { " (disabled)" })
+        let rule = self.0;
+        write!(f, "{}{}", rule.action, if rule.enabled { "" } else { " (disabled)" })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Permille, only};
 use crate::command::Invocation;
-use crate::commands::{Context, Outcome, wide};
+use crate::commands::{Context, Failed, Outcome, wide};
 use crate::engine::TENANTS;
 use crate::render::{Bar, BarChart, Cell, Column, Grouped, Humanized, Table};
 use crate::system::System;
@@ -14,10 +14,13 @@ use governance::priority::{
     SLA, SlaStatus, StarvationBound,
 };
 use governance::request::RequestPriority;
-use governance::time::Nanos;
+use governance::time::{Nanos, Now};
 
 /// How many requests may be slower than the latency of an agreement, in parts of a million: 95 of 100 are not.
 const SLOW_MAX_PPM: u32 = 50_000;
+
+/// Room for `rejected_` and the code of a reason.
+const REJECTED_KEY_BYTES: usize = 32;
 
 /// The queues that a report is of, with their agreements.
 fn reported(
@@ -34,6 +37,9 @@ pub(in crate::commands) fn queues(context: &mut Context<'_>, invocation: &Invoca
     let queues = &context.engine.live.queues;
     let totals = queues.totals();
     let metrics_of = |id| queues.get_queue_stats(now.instant, id);
+    let all = || queues.slas().filter_map(|(id, _)| metrics_of(id));
+    let waiting = all().map(|metrics| waiting_in_classes(&metrics)).sum::<u32>();
+    let in_service = all().map(|metrics| metrics.in_service).sum::<u32>();
     if invocation.flag("json") {
         for (id, sla) in queues.slas() {
             let Some(metrics) = metrics_of(id) else { continue };
@@ -42,8 +48,8 @@ pub(in crate::commands) fn queues(context: &mut Context<'_>, invocation: &Invoca
         return Ok(ObjectWriter::begin(context.system)?
             .integer("queues", wide(totals.queues))?
             .integer("queues_max", wide(totals.queues_max))?
-            .integer("waiting", wide(totals.waiting))?
-            .integer("in_service", wide(totals.in_service))?
+            .integer("waiting", waiting.into())?
+            .integer("in_service", in_service.into())?
             .integer("requests_max", wide(totals.requests_max))?
             .integer("exempt", wide(totals.exempt))?
             .integer("exempt_max", wide(totals.exempt_max))?
@@ -77,7 +83,7 @@ pub(in crate::commands) fn queues(context: &mut Context<'_>, invocation: &Invoca
             let rejected = metrics.rejected.total();
             row(&[
                 Cell::styled(Style::Name, &sla.service_id),
-                Cell::new(&metrics.waiting),
+                Cell::new(&waiting_in_classes(&metrics)),
                 Cell::new(&sla.queue_depth),
                 Cell::new(&Age(oldest(&metrics))),
                 Cell::new(&metrics.in_service),
@@ -91,10 +97,10 @@ pub(in crate::commands) fn queues(context: &mut Context<'_>, invocation: &Invoca
     let count = |value| Grouped(wide(value));
     Ok(writeln!(
         context.system,
-        "queues {} of {}   requests {} of {}   exempt {} of {}   tenants {} of {}",
+        "queues {} of {}   requests {} of {}   exempt {} of {}   flows {} of {}",
         count(totals.queues),
         count(totals.queues_max),
-        count((totals.waiting + totals.in_service).saturating_sub(totals.exempt)),
+        Grouped((waiting + in_service).into()),
         count(totals.requests_max),
         count(totals.exempt),
         count(totals.exempt_max),
@@ -147,16 +153,29 @@ pub(in crate::commands) fn agreements(context: &mut Context<'_>, invocation: &In
     })?)
 }
 
-/// Shows the classes of each queue.
-pub(in crate::commands) fn stats(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
+/// What reports of queues begin with: which of them are asked for, and what is due by now. Says that there are none.
+fn open(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Result<(Option<QueueId>, Now), Failed> {
     let only = only(context, invocation)?;
     let now = context.system.now();
     context.engine.live.tick(now);
+    if !invocation.flag("json") && context.engine.live.queues.is_empty() {
+        let none = context.term.paint(Style::Dim, "no queues: no service has an agreement");
+        context.say(format_args!("{none}"))?;
+    }
+    Ok((only, now))
+}
+
+/// The heading of what is said of one queue.
+fn write_service(system: &mut dyn System, term: Term, index: usize, sla: &SLA) -> fmt::Result {
+    system.write_str(if index > 0 { "\n" } else { "" })?;
+    writeln!(system, "{}", term.paint(Style::Name, Printable(sla.service_id.as_str())))
+}
+
+/// Shows the classes of each queue.
+pub(in crate::commands) fn stats(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
+    let (only, now) = open(context, invocation)?;
     let Context { system, engine, term, .. } = context;
     let queues = &engine.live.queues;
-    if !invocation.flag("json") && queues.is_empty() {
-        return Ok(writeln!(system, "{}", term.paint(Style::Dim, "no queues: no service has an agreement"))?);
-    }
     for (index, (id, sla)) in reported(queues, only).enumerate() {
         let Some(metrics) = queues.get_queue_stats(now.instant, id) else { continue };
         let bounds = queues.enforce_fairness(id);
@@ -166,8 +185,8 @@ pub(in crate::commands) fn stats(context: &mut Context<'_>, invocation: &Invocat
             }
             write_queue(ObjectWriter::begin(*system)?, sla, &metrics)?.end()?;
         } else {
-            system.write_str(if index > 0 { "\n" } else { "" })?;
-            write_stats(*system, *term, sla, &metrics, &bounds)?;
+            write_service(*system, *term, index, sla)?;
+            write_stats(*system, *term, &metrics, &bounds)?;
         }
     }
     Ok(())
@@ -176,11 +195,9 @@ pub(in crate::commands) fn stats(context: &mut Context<'_>, invocation: &Invocat
 fn write_stats(
     system: &mut dyn System,
     term: Term,
-    sla: &SLA,
     metrics: &QueueMetrics,
     bounds: &[StarvationBound; RequestPriority::COUNT],
 ) -> fmt::Result {
-    writeln!(system, "{}", term.paint(Style::Name, Printable(sla.service_id.as_str())))?;
     let table = Table {
         columns: [
             Column::left("class"),
@@ -189,8 +206,8 @@ fn write_stats(
             Column::right("oldest"),
             Column::right("served"),
             Column::right("rejected"),
-            Column::right("wait"),
-            Column::right("p95"),
+            Column::right("wait avg"),
+            Column::right("wait p95"),
             Column::right("promised"),
             Column::right("received"),
             Column::right("bound"),
@@ -217,6 +234,13 @@ fn write_stats(
             ]);
         }
     })?;
+    writeln!(
+        system,
+        "promised and received are of the service that was given while the class competed for it with others"
+    )?;
+    for class in metrics.classes.iter().filter(|class| class.rejected.total() > 0) {
+        writeln!(system, "{}: {}", class.class, Reasons(&class.rejected))?;
+    }
     let exempt = &metrics.exempt;
     if exempt.arrivals > 0 {
         writeln!(
@@ -228,33 +252,34 @@ fn write_stats(
             Grouped(exempt.rejected.total())
         )?;
     }
-    write!(
+    writeln!(
         system,
-        "arrivals {} = served {} + waiting {} + rejected {}",
+        "arrivals {} = served {} + waiting {} + {}",
         Grouped(metrics.arrivals),
         Grouped(metrics.served),
         metrics.waiting,
-        Grouped(metrics.rejected.total())
-    )?;
-    let mut separator = ": ";
-    for reason in RejectReason::ALL {
-        let count = metrics.rejected.of(reason);
-        if count > 0 {
-            write!(system, "{separator}{reason} {}", Grouped(count))?;
-            separator = ", ";
-        }
+        Reasons(&metrics.rejected)
+    )
+}
+
+/// How many were rejected, and why.
+struct Reasons<'a>(&'a Rejections);
+
+impl fmt::Display for Reasons<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rejected {}", Grouped(self.0.total()))?;
+        let counts = RejectReason::ALL.into_iter().map(|reason| (reason, self.0.of(reason)));
+        counts.filter(|(_, count)| *count > 0).enumerate().try_for_each(|(index, (reason, count))| {
+            write!(f, "{}{reason} {}", if index == 0 { ": " } else { ", " }, Grouped(count))
+        })
     }
-    writeln!(system)
 }
 
 /// Draws what each class was promised and what it received.
 pub(in crate::commands) fn fairness(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
-    let only = only(context, invocation)?;
+    let (only, _) = open(context, invocation)?;
     let Context { system, engine, term, .. } = context;
     let queues = &engine.live.queues;
-    if !invocation.flag("json") && queues.is_empty() {
-        return Ok(writeln!(system, "{}", term.paint(Style::Dim, "no queues: no service has an agreement"))?);
-    }
     for (index, (id, sla)) in reported(queues, only).enumerate() {
         let bounds = queues.enforce_fairness(id);
         let shares =
@@ -272,8 +297,7 @@ pub(in crate::commands) fn fairness(context: &mut Context<'_>, invocation: &Invo
             }
             continue;
         }
-        system.write_str(if index > 0 { "\n" } else { "" })?;
-        writeln!(system, "{}", term.paint(Style::Name, Printable(sla.service_id.as_str())))?;
+        write_service(*system, *term, index, sla)?;
         BarChart { if_empty: "" }.write(*system, *term, |bar| {
             for (class, share) in shares() {
                 for (what, permille) in
@@ -316,7 +340,7 @@ fn write_queue<'w, W: Write + ?Sized>(
 ) -> Result<ObjectWriter<'w, W>, fmt::Error> {
     let object = object
         .string("service", sla.service_id.as_str())?
-        .integer("waiting", metrics.waiting.into())?
+        .integer("waiting", waiting_in_classes(metrics).into())?
         .integer("depth", sla.queue_depth.into())?
         .optional_integer("oldest_ns", oldest(metrics).map(|age| age.0))?
         .integer("in_service", metrics.in_service.into())?
@@ -364,17 +388,12 @@ fn write_rejections<'w, W: Write + ?Sized>(
 ) -> Result<ObjectWriter<'w, W>, fmt::Error> {
     let mut object = object.integer("rejected", rejected.total())?;
     for reason in RejectReason::ALL {
-        let key = match reason {
-            RejectReason::QueueFull => "rejected_queue_full",
-            RejectReason::Shed => "rejected_shed",
-            RejectReason::Infeasible => "rejected_infeasible",
-            RejectReason::Preempted => "rejected_preempted",
-            RejectReason::Cancelled => "rejected_cancelled",
-            RejectReason::Expired => "rejected_expired",
-            RejectReason::Drained => "rejected_drained",
-            RejectReason::Rejected => "rejected_by_owner",
-        };
-        object = object.integer(key, rejected.of(reason))?;
+        let mut key = heapless::String::<REJECTED_KEY_BYTES>::new();
+        key.write_str("rejected_")?;
+        let code = reason.code().chars();
+        code.map(|letter| if letter == '-' { '_' } else { letter })
+            .try_for_each(|letter| key.write_char(letter))?;
+        object = object.integer(&key, rejected.of(reason))?;
     }
     Ok(object)
 }
@@ -407,6 +426,11 @@ fn state_word(status: &SlaStatus) -> &'static str {
         (false, true) => "breached: errors",
         (true, true) => "breached: both",
     }
+}
+
+/// How many wait in the classes, which the depth of the queue is about.
+fn waiting_in_classes(metrics: &QueueMetrics) -> u32 {
+    metrics.waiting.saturating_sub(metrics.exempt.depth)
 }
 
 /// How long the one has been waiting that waits longest, the exempt lane apart.

@@ -4,8 +4,7 @@ use super::Permille;
 use crate::command::Invocation;
 use crate::commands::{Context, Failed, Outcome};
 use crate::overload::{
-    self, Comparison, Discipline, LOAD_MAX_PERMILLE, LOAD_MIN_PERMILLE, SECONDS_MAX, Scenario,
-    SimulationError, Tally,
+    self, Comparison, Discipline, LOAD_MAX_PERMILLE, LOAD_MIN_PERMILLE, Scenario, SimulationError, Tally,
 };
 use crate::render::{Bar, BarChart, Cell, Column, Grouped, Humanized, Table};
 use crate::term::Style;
@@ -15,7 +14,7 @@ use governance::request::RequestPriority;
 use governance::time::Nanos;
 
 const DEFAULT_LOAD_PERMILLE: u32 = 1_500;
-const DEFAULT_SECONDS: u64 = 60;
+const DEFAULT_SECONDS: u32 = 60;
 
 /// Runs a load through this scheduler and others, in a time of its own.
 pub(in crate::commands) fn simulate(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
@@ -45,10 +44,9 @@ fn read(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Result<Scenar
             ))
         })?,
     };
-    let seconds = u32::try_from(invocation.integer("seconds").unwrap_or(DEFAULT_SECONDS)).ok();
-    let seconds = seconds
-        .filter(|seconds| (1..=SECONDS_MAX).contains(seconds))
-        .ok_or_else(|| context.fail(format_args!("seconds: expected 1 to {SECONDS_MAX}")))?;
+    // The table lets no longer time pass.
+    let seconds = invocation.integer("seconds").and_then(|seconds| u32::try_from(seconds).ok());
+    let seconds = seconds.unwrap_or(DEFAULT_SECONDS);
     let seed = invocation.integer("seed").unwrap_or(0);
     Ok(Scenario { load_permille, seconds, seed, weights: context.engine.live.queues.weights() })
 }
@@ -77,10 +75,16 @@ fn write_text(context: &mut Context<'_>, scenario: &Scenario, comparison: &Compa
         Grouped(comparison.arrivals),
         Grouped(comparison.ideal),
     )?;
+    system.write_str("weights")?;
+    for (class, weight) in RequestPriority::ALL.into_iter().zip(scenario.weights) {
+        write!(system, "   {class} {weight}")?;
+    }
+    writeln!(system)?;
     let table = Table {
         columns: [
             Column::left("next is"),
             Column::right("served"),
+            Column::right("dropped"),
             Column::right("on time"),
             Column::right("%"),
             Column::right("of ideal"),
@@ -99,6 +103,7 @@ fn write_text(context: &mut Context<'_>, scenario: &Scenario, comparison: &Compa
             row(&[
                 Cell::styled(Style::Name, &name(discipline)),
                 Cell::new(&Grouped(tally.served)),
+                Cell::new(&Grouped(tally.dropped)),
                 Cell::new(&Grouped(tally.on_time)),
                 Cell::new(&Permille(permille(tally.on_time, comparison.arrivals))),
                 Cell::styled(
@@ -127,6 +132,8 @@ fn write_text(context: &mut Context<'_>, scenario: &Scenario, comparison: &Compa
 }
 
 fn write_json(context: &mut Context<'_>, scenario: &Scenario, comparison: &Comparison) -> fmt::Result {
+    const WEIGHTS: [&str; RequestPriority::COUNT] =
+        ["weight_critical", "weight_high", "weight_normal", "weight_low", "weight_batch"];
     const WAITS: [&str; RequestPriority::COUNT] = [
         "worst_wait_critical_ns",
         "worst_wait_high_ns",
@@ -143,9 +150,13 @@ fn write_json(context: &mut Context<'_>, scenario: &Scenario, comparison: &Compa
             .integer("arrivals", comparison.arrivals)?
             .integer("ideal", comparison.ideal)?
             .integer("served", tally.served)?
+            .integer("dropped", tally.dropped)?
             .integer("on_time", tally.on_time)?
             .integer("on_time_permille", permille(tally.on_time, comparison.arrivals))?
             .integer("of_ideal_permille", permille(tally.on_time, comparison.ideal))?;
+        for (key, weight) in WEIGHTS.into_iter().zip(scenario.weights) {
+            object = object.integer(key, weight.into())?;
+        }
         for (key, wait) in WAITS.into_iter().zip(tally.worst_wait) {
             object = object.optional_integer(key, wait.map(|wait| wait.0))?;
         }

@@ -2,7 +2,8 @@
 
 use super::{service, unknown};
 use crate::command::Invocation;
-use crate::commands::request::{NoticeMarks, Room, answer, read, settlement};
+use crate::commands::notices::NoticeMarks;
+use crate::commands::request::{Room, answer, read, settlement};
 use crate::commands::{Context, Count, Failed, Outcome};
 use crate::engine::Governor;
 use crate::render::Humanized;
@@ -45,7 +46,7 @@ pub(in crate::commands) fn enqueue(context: &mut Context<'_>, invocation: &Invoc
         return Ok(());
     }
     let_go.tell(context, is_json)?;
-    if is_json { Ok(()) } else { marks.tell(context) }
+    marks.tell(context, is_json)
 }
 
 /// Takes the next request of a queue into service.
@@ -53,6 +54,7 @@ pub(in crate::commands) fn dequeue(context: &mut Context<'_>, invocation: &Invoc
     let (queue, sla) = service(context, invocation)?;
     let shown = Printable(sla.service_id.as_str());
     let now = context.system.now();
+    let marks = NoticeMarks::of(&context.engine.live);
     let let_go = LetGo::of(&context.engine.live, now.instant, queue);
     let next = context.engine.live.dequeue_next(now, queue);
     let is_json = invocation.flag("json");
@@ -60,22 +62,23 @@ pub(in crate::commands) fn dequeue(context: &mut Context<'_>, invocation: &Invoc
     let (waiting, in_service) = metrics.map_or((0, 0), |metrics| (metrics.waiting, metrics.in_service));
     let_go.tell(context, is_json)?;
     match next {
-        Some(next) => Ok(write_next(context.system, context.term, &next, now.instant, is_json)?),
+        Some(next) => write_next(context.system, context.term, &next, now.instant, is_json)?,
         None if is_json => {
             let reason = if waiting == 0 { "empty" } else { "busy" };
-            Ok(ObjectWriter::begin(context.system)?
+            ObjectWriter::begin(context.system)?
                 .null("ticket")?
                 .string("reason", reason)?
                 .integer("waiting", waiting.into())?
                 .integer("in_service", in_service.into())?
-                .end()?)
+                .end()?;
         }
-        None if waiting == 0 => context.say(format_args!("nothing waits for {shown}")),
+        None if waiting == 0 => context.say(format_args!("nothing waits for {shown}"))?,
         None => context.say(format_args!(
             "{shown} is busy: {in_service} of {} in service, {waiting} waiting",
             sla.concurrency
-        )),
+        ))?,
     }
+    marks.tell(context, is_json)
 }
 
 /// Takes a request out of its queue.
