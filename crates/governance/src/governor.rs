@@ -18,15 +18,15 @@ use crate::policy::{DefaultEffect, PolicyEngine, PolicyError};
 use crate::priority::{ClassWeight, DEFAULT_WEIGHTS, PriorityError, PriorityScheduler, QueueTicket};
 use crate::quota::{QuotaAmounts, QuotaError, QuotaHold, QuotaManager};
 use crate::rate_limiter::{Access, LimitError, LimitHold, RateLimiter};
-use crate::request::{Request, RequestPriority, Subject, Usage};
+use crate::request::{Request, RequestPriority, Settlement, Subject, Usage};
 use crate::routes::{EXEMPT_GROUP, Routes};
-use crate::scope::{HashSecret, KeyName, Kind};
+use crate::scope::HashSecret;
 use crate::tickets::{Ending, Ticket, TicketStats, Tickets};
 use crate::time::{Instant, Nanos, Now, WallTime};
 use core::fmt;
 use holders::Holders;
 pub use queues::{Dispatched, WaitingError};
-use stages::{Asked, Destination, Entry, Stages, as_credit};
+use stages::{Entry, Stages, allowed, as_credit, refused_by_limit, verdict_of};
 
 /// What was decided, by verdict and by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -514,32 +514,30 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         let subject = Subject { request, group: request.group.or(by_path) };
         // Not by `stages`: the subject borrows from the routes.
         let Self { limits, quotas, budgets, costs, tickets, policies, queues, .. } = self;
-        let destination = if queues.is_empty() { None } else { destination(queues, limits, request, entry) };
-        let asked = Asked { now, latest, subject: &subject, destination, access };
-        let mut stages = Stages { held: Holders { limits, quotas, budgets, costs, tickets }, queues };
-        if policies.is_idle() {
-            return stages.decide(&asked, None);
+        if !policies.is_idle() || !queues.is_empty() {
+            let mut stages = Stages { held: Holders { limits, quotas, budgets, costs, tickets }, queues };
+            return policies::decide(policies, &mut stages, (now, latest), &subject, entry, access);
         }
-        policies::decide(policies, &mut stages, &asked)
+        let clearance = match limits.check(now, &subject, access) {
+            Ok(clearance) => clearance,
+            Err(refusal) => return refused_by_limit(&refusal),
+        };
+        let has_only_limits = quotas.is_empty() && budgets.is_empty() && !costs.has_prices();
+        let is_final = request.settlement == Settlement::Final && !clearance.needs_ticket();
+        if has_only_limits && is_final {
+            let verdict = verdict_of(&clearance);
+            let limit = match access {
+                Access::Charge => limits.charge(&subject, clearance),
+                Access::Peek => limits.release(clearance),
+            };
+            return allowed(verdict, limit, None, None, None);
+        }
+        let held = Holders { limits, quotas, budgets, costs, tickets };
+        Stages { held, queues }.decide_behind_limits(latest, &subject, clearance, None, access)
     }
 
     fn stages(&mut self) -> Stages<'_, KEYS, LOG, TENANTS> {
         let Self { limits, quotas, budgets, costs, tickets, queues, .. } = self;
         Stages { held: Holders { limits, quotas, budgets, costs, tickets }, queues }
     }
-}
-
-/// The queue of the service that a request is for, and the class that it has there: its own, or else that of the
-/// service's agreement.
-#[inline(never)]
-fn destination<const KEYS: usize, const LOG: usize, const TENANTS: usize>(
-    queues: &PriorityScheduler<TENANTS>,
-    limits: &RateLimiter<KEYS, LOG>,
-    request: &Request<'_>,
-    entry: Entry,
-) -> Option<Destination> {
-    let hash = limits.secret().hash(Kind::Service, KeyName::Text(request.service?));
-    let queue = queues.by_hash(hash)?;
-    let class = request.priority.or(queues.get_sla(queue).map(|sla| sla.priority_level));
-    Some(Destination { queue, class: class.unwrap_or_default(), entry })
 }

@@ -1,33 +1,56 @@
-//! What policies make of a request before anything else is asked.
+//! The way of a request where there are policies or queues: the policies first, and the queue of its service last.
 
-use super::stages::{Asked, Stages};
+use super::stages::{Destination, Entry, Stages};
 use crate::decision::{Decision, Reason, Verdict, Wait};
 use crate::policy::{Action, PolicyContext, PolicyDecision, PolicyEngine, PolicyReason};
+use crate::priority::PriorityScheduler;
 use crate::rate_limiter::{Access, LimitId, RateLimiter};
+use crate::request::{Request, Subject};
+use crate::scope::{KeyName, Kind};
+use crate::time::Now;
 
-/// Asks the policies, and the stages behind them as the policies will have it.
+/// Asks the policies, if there are any, and the stages behind them as the policies will have it.
 #[inline(never)]
 pub(super) fn decide<const KEYS: usize, const LOG: usize, const TENANTS: usize>(
     policies: &mut PolicyEngine,
     stages: &mut Stages<'_, KEYS, LOG, TENANTS>,
-    asked: &Asked<'_>,
+    (now, latest): (Now, Now),
+    subject: &Subject<'_>,
+    entry: Entry,
+    access: Access,
 ) -> Decision {
-    let request = asked.subject.request;
-    let class = asked.destination.map(|destination| destination.class).or(request.priority);
-    let context = PolicyContext {
-        priority: class.unwrap_or_default(),
-        ..PolicyContext::of(request, asked.latest.wall)
-    };
-    let policy = match asked.access {
-        Access::Charge => policies.evaluate_request(asked.latest, &context),
+    let destination = destination(stages.queues, stages.held.limits, subject.request, entry);
+    if policies.is_idle() {
+        return stages.decide((now, latest), subject, destination, access, None);
+    }
+    let request = subject.request;
+    let class = destination.map(|destination| destination.class).or(request.priority);
+    let context =
+        PolicyContext { priority: class.unwrap_or_default(), ..PolicyContext::of(request, latest.wall) };
+    let policy = match access {
+        Access::Charge => policies.evaluate_request(latest, &context),
         Access::Peek => policies.peek(&context),
     };
     let decision = match course(policies, stages.held.limits, &policy) {
-        Course::OwnLimits => stages.decide(asked, None),
-        Course::Throttled(limit) => stages.decide(asked, Some(limit)),
+        Course::OwnLimits => stages.decide((now, latest), subject, destination, access, None),
+        Course::Throttled(limit) => stages.decide((now, latest), subject, destination, access, Some(limit)),
         Course::Ended { verdict, reason, retry } => Decision { retry, ..Decision::plain(verdict, reason) },
     };
     Decision { policy: Some(policy), ..decision }
+}
+
+/// The queue of the service that a request is for, and the class that it has there: its own, or else that of the
+/// service's agreement.
+fn destination<const KEYS: usize, const LOG: usize, const TENANTS: usize>(
+    queues: &PriorityScheduler<TENANTS>,
+    limits: &RateLimiter<KEYS, LOG>,
+    request: &Request<'_>,
+    entry: Entry,
+) -> Option<Destination> {
+    let hash = limits.secret().hash(Kind::Service, KeyName::Text(request.service?));
+    let queue = queues.by_hash(hash)?;
+    let class = request.priority.or(queues.get_sla(queue).map(|sla| sla.priority_level));
+    Some(Destination { queue, class: class.unwrap_or_default(), entry })
 }
 
 /// How it goes on with a request.

@@ -35,17 +35,6 @@ struct Cleared<'a> {
     turn: Option<Turn<'a>>,
 }
 
-/// What is to be decided.
-pub(super) struct Asked<'a> {
-    /// The time as it is told, of which the limits make what they need.
-    pub(super) now: Now,
-    /// The latest time that was seen.
-    pub(super) latest: Now,
-    pub(super) subject: &'a Subject<'a>,
-    pub(super) destination: Option<Destination>,
-    pub(super) access: Access,
-}
-
 /// The queue that a request goes to, and as what.
 #[derive(Clone, Copy)]
 pub(super) struct Destination {
@@ -76,57 +65,38 @@ struct Turn<'a> {
 
 impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS, LOG, TENANTS> {
     /// Asks the limits that match, with one more where a policy throttles, and what is behind them; takes from all or
-    /// from none.
-    #[inline(always)] // to where it is known whether there is one more
-    pub(super) fn decide(&mut self, asked: &Asked<'_>, throttle: Option<LimitId>) -> Decision {
-        let &Asked { now, subject, destination, access, .. } = asked;
-        let limits = &mut self.held.limits;
-        let checked = match throttle {
-            None => limits.check(now, subject, access),
-            Some(throttle) => limits.check_throttled(now, subject, access, throttle),
-        };
-        let clearance = match checked {
-            Ok(clearance) => clearance,
-            Err(refusal) => return refused_by_limit(&refusal),
-        };
-        let Holders { quotas, budgets, costs, .. } = &self.held;
-        let has_only_limits = quotas.is_empty() && budgets.is_empty() && !costs.has_prices();
-        let is_final = subject.request.settlement == Settlement::Final && !clearance.needs_ticket();
-        if has_only_limits && is_final && destination.is_none() {
-            let verdict = verdict_of(&clearance);
-            let limit = match access {
-                Access::Charge => self.held.limits.charge(subject, clearance),
-                Access::Peek => self.held.limits.release(clearance),
+    /// from none. The limits are told the time as it is, and the others the latest that was seen.
+    pub(super) fn decide(
+        &mut self,
+        (now, latest): (Now, Now),
+        subject: &Subject<'_>,
+        destination: Option<Destination>,
+        access: Access,
+        throttle: Option<LimitId>,
+    ) -> Decision {
+        loop {
+            let limits = &mut self.held.limits;
+            let checked = match throttle {
+                None => limits.check(now, subject, access),
+                Some(throttle) => limits.check_throttled(now, subject, access, throttle),
             };
-            return allowed(verdict, limit, None, None, None);
-        }
-        let decision = self.decide_behind_limits(asked, clearance);
-        if decision.reason == Reason::TicketsFull && access == Access::Charge && self.make_room(asked) {
-            return self.decide_again(asked, throttle);
-        }
-        decision
-    }
-
-    /// Decides anew, since a request that waits has made room.
-    #[cold]
-    fn decide_again(&mut self, asked: &Asked<'_>, throttle: Option<LimitId>) -> Decision {
-        let &Asked { now, subject, access, .. } = asked;
-        let limits = &mut self.held.limits;
-        let checked = match throttle {
-            None => limits.check(now, subject, access),
-            Some(throttle) => limits.check_throttled(now, subject, access, throttle),
-        };
-        match checked {
-            Ok(clearance) => self.decide_behind_limits(asked, clearance),
-            Err(refusal) => refused_by_limit(&refusal),
+            let clearance = match checked {
+                Ok(clearance) => clearance,
+                Err(refusal) => return refused_by_limit(&refusal),
+            };
+            let decision = self.decide_behind_limits(latest, subject, clearance, destination, access);
+            let is_full = decision.reason == Reason::TicketsFull && access == Access::Charge;
+            // Each time one less waits.
+            if !is_full || !self.make_room(latest, subject, destination) {
+                return decision;
+            }
         }
     }
 
     /// Lets one go of those that wait in the queue of a request, if there is one that would have to go for it were the
     /// queue full: there are as many tickets as can wait, but other requests have some too.
     #[cold]
-    fn make_room(&mut self, asked: &Asked<'_>) -> bool {
-        let &Asked { latest: now, subject, destination, .. } = asked;
+    fn make_room(&mut self, now: Now, subject: &Subject<'_>, destination: Option<Destination>) -> bool {
         let Some(Destination { queue, class, .. }) = destination else { return false };
         let hashed = HashedSubject::new(subject, self.held.limits.secret());
         let request = self.to_queue(now, &hashed, class);
@@ -137,8 +107,14 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
 
     /// Asks the stages behind the limits, and takes from all or from none.
     #[inline(never)]
-    fn decide_behind_limits(&mut self, asked: &Asked<'_>, limits: Clearance) -> Decision {
-        let &Asked { latest: now, subject, destination, access, .. } = asked;
+    pub(super) fn decide_behind_limits(
+        &mut self,
+        now: Now,
+        subject: &Subject<'_>,
+        limits: Clearance,
+        destination: Option<Destination>,
+        access: Access,
+    ) -> Decision {
         let request = subject.request;
         let usage = request.usage();
         let hashed = HashedSubject::new(subject, self.held.limits.secret());
@@ -411,7 +387,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
 
 /// A limit refuses.
 #[inline(always)] // not to copy how it stands
-fn refused_by_limit(refusal: &Refusal) -> Decision {
+pub(super) fn refused_by_limit(refusal: &Refusal) -> Decision {
     let decision = Decision::plain(Verdict::Deny, refusal.reason);
     Decision { limit: Some(refusal.limit), retry: Some(refusal.retry), ..decision }
 }
@@ -427,7 +403,7 @@ pub(super) fn as_credit(price: NanoUnits) -> u64 {
     NanoUnits(price.0.saturating_neg()).as_spent()
 }
 
-fn verdict_of(limits: &Clearance) -> Verdict {
+pub(super) fn verdict_of(limits: &Clearance) -> Verdict {
     match limits.delay() {
         Nanos::ZERO => Verdict::Allow,
         turn => Verdict::Delay(turn),
@@ -436,7 +412,7 @@ fn verdict_of(limits: &Clearance) -> Verdict {
 
 /// An allowed request, and what speaks for it.
 #[inline(always)] // not to copy what each stage tells
-fn allowed(
+pub(super) fn allowed(
     verdict: Verdict,
     limit: Option<LimitStanding>,
     quota: Option<QuotaStanding>,
