@@ -26,7 +26,8 @@ pub struct PolicyContext<'a> {
     pub ip: Option<IpAddr>,
     /// The method, in any case.
     pub method: Option<NameRef<'a>>,
-    /// The path without its query. One that does not begin with a slash counts as none.
+    /// The path without its query, as the service will read it: decoded, with its dots and doubled slashes resolved, which
+    /// is for whoever asks to do. One that does not begin with a slash counts as none.
     pub path: Option<&'a [u8]>,
     /// The headers. Of several of one name the first counts.
     pub headers: &'a [Header<'a>],
