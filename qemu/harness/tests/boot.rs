@@ -33,8 +33,8 @@ fn boots_on_microvm() {
 }
 
 #[test]
-fn the_demo_fits_in_64_mb() {
-    let banner = boots(&Machine { memory_mb: 64, ..machine() });
+fn the_demo_fits_in_96_mb() {
+    let banner = boots(&Machine { memory_mb: 96, ..machine() });
     for name in ["weir.toml", "demo.log"] {
         assert!(banner.contains(name), "{name} is not among the files: {banner}");
     }

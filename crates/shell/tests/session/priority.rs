@@ -209,7 +209,7 @@ fn the_exempt_lane_is_next_whatever_is_in_service() {
     for _ in 0..15 {
         assert!(desk.answer("priority enqueue service=billing --exempt").starts_with("queue "));
     }
-    let full = "allow   exempt: its lane is full, and it goes on at once";
+    let full = "allow   exempt: no place is left to wait in, and it goes on at once";
     assert_eq!(desk.answer("priority enqueue service=billing --exempt"), full);
     let stats = desk.run("priority stats");
     assert!(stats.contains("\nexempt: waiting 15   in service 1   served 1   rejected "), "{stats}");

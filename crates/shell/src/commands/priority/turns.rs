@@ -38,7 +38,8 @@ pub(in crate::commands) fn enqueue(context: &mut Context<'_>, invocation: &Invoc
     let is_json = invocation.flag("json");
     if !is_json && lane == Lane::Exempt && decision.verdict == Verdict::Allow {
         let allow = context.term.paint(Style::Good, "allow");
-        return context.say(format_args!("{allow}   exempt: its lane is full, and it goes on at once"));
+        return context
+            .say(format_args!("{allow}   exempt: no place is left to wait in, and it goes on at once"));
     }
     answer(context, invocation, &decision)?;
     if !decision.is_allowed() {
