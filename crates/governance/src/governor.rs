@@ -53,6 +53,7 @@ impl DecisionCounters {
         self.by_reason[reason as usize]
     }
 
+    #[inline(always)] // not to read back what was just written
     fn count(&mut self, decision: &Decision) {
         self.requests += 1;
         self.by_reason[decision.reason as usize] += 1;

@@ -652,7 +652,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     }
 
     /// What the request costs in the unit of a limit that matches it.
-    #[inline]
+    #[inline(always)] // not to copy the match
     fn cost(&self, subject: &Subject<'_>, matched: Match) -> u64 {
         let spec = &self.registry.entry(LimitId(matched.limit)).spec;
         let amount = subject.request.amount(spec.unit);
