@@ -389,7 +389,9 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
     }
 
     /// Does what is due: gives back what tickets hold that nobody settled, lets go of what would not be done by its
-    /// deadline, renews what periods have ended, and issues the invoices of those that are over. Decisions do not depend on it, since each does what it needs of this.
+    /// deadline, renews what periods have ended, and issues the invoices of those that are over. Decisions do not depend
+    /// on it, since each does what it needs of this. A service may be free for others afterwards:
+    /// [`PriorityScheduler::ready`] lists the queues to ask.
     pub fn tick(&mut self, now: Now) {
         let now = self.monotonic(now);
         self.expire(now);
@@ -506,8 +508,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         access: Access,
         entry: Entry,
     ) -> Decision {
-        let by_path =
-            if request.group.is_none() { request.path.map(|path| self.routes.group_of(path)) } else { None };
+        let by_path = self.routes.by_path(request);
         // Only a route exempts: a caller cannot by naming the group.
         if by_path.is_some_and(|group| group.as_str() == EXEMPT_GROUP) {
             return Decision::plain(Verdict::Allow, Reason::Exempt);

@@ -157,8 +157,13 @@ impl Routes {
     /// names the group.
     #[must_use]
     pub fn exempts(&self, request: &Request<'_>) -> bool {
-        let by_path = request.path.filter(|_| request.group.is_none()).map(|path| self.group_of(path));
-        by_path.is_some_and(|group| group.as_str() == EXEMPT_GROUP)
+        self.by_path(request).is_some_and(|group| group.as_str() == EXEMPT_GROUP)
+    }
+
+    /// The group that the routes give a request: none if it names its group itself, or has no path.
+    #[inline]
+    pub(crate) fn by_path(&self, request: &Request<'_>) -> Option<NameRef<'_>> {
+        if request.group.is_none() { request.path.map(|path| self.group_of(path)) } else { None }
     }
 
     fn link_parents(&mut self) {

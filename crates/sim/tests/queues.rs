@@ -540,7 +540,7 @@ impl<'a> Both<'a> {
         let (now, id) = (Instant(self.now), self.queues[queue]);
         let first = self.scheduler.room(now, id, &request, Access::Peek);
         assert_eq!(self.scheduler.room(now, id, &request, Access::Peek), first);
-        let wait = self.scheduler.estimate_queue_time(now, id, request.priority, request.origin.tenant);
+        let wait = self.scheduler.estimate_queue_time(id, request.priority, request.origin.tenant);
         let starts = self.waiting(queue).next().is_none() && self.has_free_service(queue);
         // Where any number may be in service, nobody waits for another.
         let is_short = starts || self.slas[queue].concurrency == 0;

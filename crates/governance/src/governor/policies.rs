@@ -1,12 +1,11 @@
 //! The way of a request where there are policies or queues: the policies first, and the queue of its service last.
 
-use super::stages::{Destination, Entry, Stages};
+use super::queues::destination;
+use super::stages::{Entry, Stages};
 use crate::decision::{Decision, Reason, Verdict, Wait};
 use crate::policy::{Action, PolicyContext, PolicyDecision, PolicyEngine, PolicyReason};
-use crate::priority::PriorityScheduler;
 use crate::rate_limiter::{Access, LimitId, RateLimiter};
-use crate::request::{Request, Subject};
-use crate::scope::{KeyName, Kind};
+use crate::request::Subject;
 use crate::time::Now;
 
 /// Asks the policies, if there are any, and the stages behind them as the policies will have it.
@@ -19,7 +18,7 @@ pub(super) fn decide<const KEYS: usize, const LOG: usize, const TENANTS: usize>(
     entry: Entry,
     access: Access,
 ) -> Decision {
-    let destination = destination(stages.queues, stages.held.limits, subject.request, entry);
+    let destination = destination(stages.queues, subject.request, entry);
     if policies.is_idle() {
         return stages.decide((now, latest), subject, destination, access, None);
     }
@@ -37,20 +36,6 @@ pub(super) fn decide<const KEYS: usize, const LOG: usize, const TENANTS: usize>(
         Course::Ended { verdict, reason, retry } => Decision { retry, ..Decision::plain(verdict, reason) },
     };
     Decision { policy: Some(policy), ..decision }
-}
-
-/// The queue of the service that a request is for, and the class that it has there: its own, or else that of the
-/// service's agreement.
-fn destination<const KEYS: usize, const LOG: usize, const TENANTS: usize>(
-    queues: &PriorityScheduler<TENANTS>,
-    limits: &RateLimiter<KEYS, LOG>,
-    request: &Request<'_>,
-    entry: Entry,
-) -> Option<Destination> {
-    let hash = limits.secret().hash(Kind::Service, KeyName::Text(request.service?));
-    let queue = queues.by_hash(hash)?;
-    let class = request.priority.or(queues.get_sla(queue).map(|sla| sla.priority_level));
-    Some(Destination { queue, class: class.unwrap_or_default(), entry })
 }
 
 /// How it goes on with a request.

@@ -1,7 +1,7 @@
 //! Requests that wait for their service: how they get there by hand, when it is their turn, and when they are let go.
 
 use super::holders::Holders;
-use super::stages::Entry;
+use super::stages::{Destination, Entry};
 use super::{Governor, Hold, Memo, OUTCOME_EXPIRES_IN};
 use crate::decision::{Decision, Reason, Verdict};
 use crate::priority::{
@@ -10,7 +10,7 @@ use crate::priority::{
 };
 use crate::rate_limiter::Access;
 use crate::request::{Request, RequestPriority};
-use crate::scope::{KeyHash, KeyName, Kind};
+use crate::scope::KeyHash;
 use crate::tickets::{Ticket, TicketError};
 use crate::time::{Instant, Nanos, Now};
 use core::fmt;
@@ -151,8 +151,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
     /// The queue of the service that a request is for.
     #[must_use]
     pub fn queue_of(&self, request: &Request<'_>) -> Option<QueueId> {
-        let service = KeyName::Text(request.service?);
-        self.queues.by_hash(self.limits.secret().hash(Kind::Service, service))
+        self.queues.find(request.service?.as_str())
     }
 
     /// Lets go of what would not be done by its deadline.
@@ -231,6 +230,18 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         let Self { limits, quotas, budgets, costs, tickets, queues, .. } = self;
         (queues, Holders { limits, quotas, budgets, costs, tickets })
     }
+}
+
+/// The queue of the service that a request is for, and the class that it has there: its own, or else that of the
+/// service's agreement.
+pub(super) fn destination<const TENANTS: usize>(
+    queues: &PriorityScheduler<TENANTS>,
+    request: &Request<'_>,
+    entry: Entry,
+) -> Option<Destination> {
+    let queue = queues.find(request.service?.as_str())?;
+    let class = request.priority.or(queues.get_sla(queue).map(|sla| sla.priority_level));
+    Some(Destination { queue, class: class.unwrap_or_default(), entry })
 }
 
 /// When the place of a request among what is in flight is given back: with the reservation ends what it is for.

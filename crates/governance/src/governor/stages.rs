@@ -167,7 +167,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
         let wait = if starts && entry == Entry::IfBusy {
             None
         } else {
-            Some(self.queues.estimate_queue_time(now.instant, queue, class, request.origin.tenant))
+            Some(self.queues.estimate_queue_time(queue, class, request.origin.tenant))
         };
         let latency = self.queues.get_sla(queue).map_or(Nanos::ZERO, SLA::latency);
         let deadline = request.sla_deadline.unwrap_or(now.instant.after(latency));

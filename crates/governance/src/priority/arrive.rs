@@ -150,7 +150,7 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
     }
 
     fn rejection(&self, queue: QueueId, request: &QueuedRequest<'_>, reason: RejectReason) -> EnqueueError {
-        let wait = self.estimate_queue_time(self.latest, queue, request.priority, request.origin.tenant);
+        let wait = self.estimate_queue_time(queue, request.priority, request.origin.tenant);
         let estimate = self
             .queue(queue)
             .map_or(Nanos::ZERO, |queue| nanos(queue.classes[request.priority.index()].estimate_us()));

@@ -101,14 +101,6 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
         self.index.get(place).and_then(|&number| self.id(number))
     }
 
-    /// The queue of a service by the hash of its key, under the scheduler's secret.
-    #[must_use]
-    #[inline]
-    pub fn by_hash(&self, service: KeyHash) -> Option<QueueId> {
-        let place = self.index.find(service.0, |_| true)?;
-        self.index.get(place).and_then(|&number| self.id(number))
-    }
-
     /// All queues with their agreements, in the order of their numbers.
     pub fn slas(&self) -> impl Iterator<Item = (QueueId, &SLA)> + '_ {
         let numbers = 0..u16::try_from(QUEUES_MAX).unwrap_or(u16::MAX);

@@ -92,13 +92,7 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
     /// and as many are served at a time as may be: `(in service + min(own / share, all)) / concurrency`. How much of
     /// what is in service is done already nobody knows.
     #[must_use]
-    pub fn estimate_queue_time(
-        &self,
-        _now: Instant,
-        queue: QueueId,
-        class: RequestPriority,
-        tenant: KeyHash,
-    ) -> Nanos {
+    pub fn estimate_queue_time(&self, queue: QueueId, class: RequestPriority, tenant: KeyHash) -> Nanos {
         let Some(Queue { classes, waiting, concurrency, backlogged, in_service_us, .. }) = self.queue(queue)
         else {
             return Nanos::ZERO;

@@ -111,12 +111,6 @@ impl Pairs {
         self.closest_permille
     }
 
-    /// The largest cost that `one` was served so far.
-    #[must_use]
-    pub fn largest(&self, one: usize) -> u64 {
-        u64::try_from(self.largest[one]).unwrap_or(u64::MAX)
-    }
-
     fn parts(&self, one: usize, amount: i128) -> i128 {
         amount * (self.scale / i128::from(self.weights[one]))
     }

@@ -7,7 +7,7 @@ use crate::priority::{
 };
 use crate::rate_limiter::Access;
 use crate::request::RequestPriority::{Batch, Critical, High, Low, Normal};
-use crate::scope::{HashSecret, KeyName, Kind, Name, NameRef};
+use crate::scope::{HashSecret, Name};
 use crate::time::{Instant, Nanos};
 
 #[test]
@@ -357,13 +357,12 @@ fn a_service_has_one_agreement_and_there_is_room_for_256() {
     assert_eq!(scheduler.define_sla(&sla("7", 1, 1)), Err(PriorityError::DuplicateService));
     assert_eq!(scheduler.define_sla(&sla("more", 1, 1)), Err(PriorityError::Full));
     let seven = scheduler.find("7").unwrap();
-    let hash = super::support::SECRET.hash(Kind::Service, KeyName::Text(NameRef::new("7").unwrap()));
-    assert_eq!(scheduler.by_hash(hash), Some(seven));
+    assert_eq!(scheduler.get_sla(seven).map(|sla| sla.service_id.as_str()), Some("7"));
     scheduler.put(0, seven, &request(1, Low));
     assert_eq!(scheduler.remove_sla(seven), Err(PriorityError::InUse));
     assert_eq!(scheduler.drain(Instant(0), seven, &mut |_| ()), 1);
     assert_eq!(scheduler.remove_sla(seven).unwrap().service_id.as_str(), "7");
-    assert_eq!((scheduler.find("7"), scheduler.by_hash(hash), scheduler.get_sla(seven)), (None, None, None));
+    assert_eq!((scheduler.find("7"), scheduler.get_sla(seven)), (None, None));
     let other = scheduler.define_sla(&sla("more", 1, 1)).unwrap();
     assert_eq!(scheduler.get_queue_stats(Instant(0), seven), None);
     assert_eq!(scheduler.get_queue_stats(Instant(0), other).unwrap().arrivals, 0);
@@ -433,7 +432,7 @@ fn nothing_of_before_is_found_after_a_reset() {
 fn how_long_a_request_would_wait_follows_from_what_is_before_it() {
     let (mut scheduler, queue) = with::<16>(2, 64);
     let estimate = |scheduler: &crate::priority::PriorityScheduler<16>, class, tenant| {
-        scheduler.estimate_queue_time(Instant(0), queue, class, crate::scope::KeyHash(tenant)).0 / MS
+        scheduler.estimate_queue_time(queue, class, crate::scope::KeyHash(tenant)).0 / MS
     };
     assert_eq!(estimate(&scheduler, Low, 1), 0, "it would start at once");
     scheduler.start_request(Instant(0), queue, &request(1, Low)).unwrap();
