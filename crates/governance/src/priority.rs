@@ -71,7 +71,7 @@ pub use request::{
     Dispatch, Dropped, Lane, Origin, Placement, QueueTicket, QueuedRequest, RejectReason, Rejection,
     ServiceReport, WaitingRequest,
 };
-pub use sla::{P95_LATENCY_MS_MAX, Percent, QUEUE_DEPTH_DEFAULT, QUEUE_DEPTH_MAX, SLA, SLA_FIELDS, SlaDraft};
+pub use sla::{P95_LATENCY_MS_MAX, QUEUE_DEPTH_DEFAULT, QUEUE_DEPTH_MAX, SLA, SLA_FIELDS, SlaDraft};
 
 use crate::chained_table::ChainedTable;
 use crate::histogram::Histogram;

@@ -1,10 +1,10 @@
-//! The words that users write for lengths of time, rates and sizes, read and shown in one way.
+//! The words that users write for lengths of time, rates, sizes and percentages, read and shown in one way.
 
 use crate::time::Nanos;
 use core::fmt;
 use core::str::FromStr;
 
-/// Why a duration, a rate or a size could not be read.
+/// Why a duration, a rate, a size or a percentage could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnitError {
     /// It is not a whole number followed by a known unit.
@@ -13,6 +13,8 @@ pub enum UnitError {
     Rate,
     /// It is not a whole number, or one followed by a known size unit.
     Size,
+    /// It is not a number with up to four decimals and a percent sign.
+    Percent,
     /// It is larger than can be expressed.
     TooLarge,
 }
@@ -23,6 +25,7 @@ impl fmt::Display for UnitError {
             Self::Duration => "expected a whole number and one of ns us ms s m h d, such as 30s",
             Self::Rate => "expected COUNT/DURATION, such as 60/1m",
             Self::Size => "expected a whole number, or one with KiB, MiB or GiB, such as 64KiB",
+            Self::Percent => "expected a percentage with up to four decimals, such as 0.5%",
             Self::TooLarge => "larger than can be expressed in 64 bits",
         })
     }
@@ -109,6 +112,54 @@ impl fmt::Display for Rate {
     }
 }
 
+/// All of something, in parts of a million.
+pub const PPM: u32 = 1_000_000;
+
+/// Parts of a million as a percentage, with as many decimals as it needs.
+///
+/// ```
+/// use governance::units::Percent;
+/// assert_eq!("0.5%".parse(), Ok(Percent(5_000)));
+/// assert_eq!(Percent(1_000_000).to_string(), "100%");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Percent(pub u32);
+
+/// Reads a percentage with up to four decimals; it may be more than 100 %.
+impl FromStr for Percent {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let number = text.strip_suffix('%').ok_or(UnitError::Percent)?;
+        let (whole, decimals) = number.split_once('.').unwrap_or((number, "0"));
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_number(whole) || !is_number(decimals) || decimals.len() > 4 {
+            return Err(UnitError::Percent);
+        }
+        // Missing decimals are zeros.
+        let fraction = decimals.bytes().chain([b'0'; 4]).take(4);
+        let fraction = fraction.fold(0, |value, digit| value * 10 + u32::from(digit - b'0'));
+        let whole = whole.parse::<u32>().ok().and_then(|whole| whole.checked_mul(PPM / 100));
+        whole.and_then(|whole| whole.checked_add(fraction)).map(Self).ok_or(UnitError::TooLarge)
+    }
+}
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, mut fraction) = (self.0 / 10_000, self.0 % 10_000);
+        write!(f, "{whole}")?;
+        if fraction != 0 {
+            let mut digits = 4;
+            while fraction % 10 == 0 {
+                fraction /= 10;
+                digits -= 1;
+            }
+            write!(f, ".{fraction:0digits$}")?;
+        }
+        f.write_str("%")
+    }
+}
+
 /// Reads a whole number, or a size such as `64KiB`.
 ///
 /// # Errors
@@ -139,7 +190,7 @@ fn scaled(digits: &str, factor: u64, malformed: UnitError) -> Result<u64, UnitEr
 
 #[cfg(test)]
 mod tests {
-    use super::{Rate, UnitError, parse_size};
+    use super::{Percent, Rate, UnitError, parse_size};
     use crate::time::Nanos;
 
     #[test]
@@ -170,5 +221,18 @@ mod tests {
         assert_eq!(parse_size("3"), Ok(3));
         assert_eq!(parse_size("64kb"), Err(UnitError::Size));
         assert_eq!(parse_size("99999999999GiB"), Err(UnitError::TooLarge));
+    }
+
+    #[test]
+    fn percentages_read_as_they_print() {
+        for ppm in [1, 10, 100, 5_000, 9_999, 10_000, 123_456, 1_000_000, u32::MAX] {
+            assert_eq!(Percent(ppm).to_string().parse(), Ok(Percent(ppm)));
+        }
+        assert_eq!(Percent(5_000).to_string(), "0.5%");
+        assert_eq!(Percent(1_000_000).to_string(), "100%");
+        for text in ["", "%", "1", "1.%", ".5%", "1.00000%", "-1%", "1 %", "+1%"] {
+            assert_eq!(text.parse::<Percent>(), Err(UnitError::Percent), "{text:?}");
+        }
+        assert_eq!("99999999999%".parse::<Percent>(), Err(UnitError::TooLarge));
     }
 }

@@ -4,6 +4,7 @@ use crate::field::{FieldValue, Problem, Quoted, SpecError, finished, name, text,
 use crate::request::RequestPriority;
 use crate::scope::{Name, NameRef};
 use crate::time::Nanos;
+use crate::units::{PPM, Percent};
 use core::fmt;
 
 /// The longest latency that can be promised, in milliseconds: an hour.
@@ -12,8 +13,6 @@ pub const P95_LATENCY_MS_MAX: u32 = 3_600_000;
 pub const QUEUE_DEPTH_MAX: u32 = 4096;
 /// How many may wait where nobody says otherwise.
 pub const QUEUE_DEPTH_DEFAULT: u32 = 256;
-/// All of the requests, in parts of a million.
-const PPM: u32 = 1_000_000;
 /// The share of errors that is promised where nobody says otherwise: one percent.
 const ERROR_RATE_DEFAULT_PPM: u32 = 10_000;
 
@@ -87,26 +86,6 @@ impl fmt::Display for SLA {
             writeln!(f, "concurrency = {}", self.concurrency)?;
         }
         writeln!(f, "depth = {}", self.queue_depth)
-    }
-}
-
-/// Parts of a million as a percentage, with as many decimals as it needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Percent(pub u32);
-
-impl fmt::Display for Percent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, mut fraction) = (self.0 / 10_000, self.0 % 10_000);
-        write!(f, "{whole}")?;
-        if fraction != 0 {
-            let mut digits = 4;
-            while fraction % 10 == 0 {
-                fraction /= 10;
-                digits -= 1;
-            }
-            write!(f, ".{fraction:0digits$}")?;
-        }
-        f.write_str("%")
     }
 }
 
@@ -233,25 +212,13 @@ fn latency(value: FieldValue<'_>) -> Result<u32, Problem> {
 fn error_rate(value: FieldValue<'_>) -> Result<u32, Problem> {
     const EXPECTED: &str = "more than 0% and at most 100%, with up to four decimals, such as 0.5%";
     let written = text(value, "a string such as \"1%\"")?;
-    let parts = percent(written).filter(|ppm| (1..=PPM).contains(ppm));
-    parts.ok_or(Problem::Expected(EXPECTED))
-}
-
-fn percent(written: &str) -> Option<u32> {
-    let number = written.strip_suffix('%')?;
-    let (whole, decimals) = number.split_once('.').unwrap_or((number, "0"));
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(whole) || !digits(decimals) || decimals.len() > 4 {
-        return None;
-    }
-    let scale = 10_u32.pow(u32::try_from(4 - decimals.len()).ok()?);
-    let fraction = decimals.parse::<u32>().ok()? * scale;
-    whole.parse::<u32>().ok()?.checked_mul(10_000)?.checked_add(fraction)
+    let parts = written.parse::<Percent>().ok().filter(|parts| (1..=PPM).contains(&parts.0));
+    parts.map(|parts| parts.0).ok_or(Problem::Expected(EXPECTED))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Percent, SLA, SLA_FIELDS, SlaDraft, percent};
+    use super::{SLA, SLA_FIELDS, SlaDraft};
     use crate::field::{FieldValue, Problem};
     use crate::request::RequestPriority;
 
@@ -337,14 +304,5 @@ mod tests {
         ] {
             assert!(wrong.check().is_err(), "{wrong:?}");
         }
-    }
-
-    #[test]
-    fn percentages_read_as_they_print() {
-        for ppm in [1, 10, 100, 5_000, 9_999, 10_000, 123_456, 1_000_000] {
-            assert_eq!(percent(&Percent(ppm).to_string()), Some(ppm));
-        }
-        assert_eq!(Percent(5_000).to_string(), "0.5%");
-        assert_eq!(Percent(1_000_000).to_string(), "100%");
     }
 }

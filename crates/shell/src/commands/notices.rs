@@ -8,7 +8,8 @@ use crate::term::{Printable, Style, Term};
 use core::fmt;
 use governance::export::ObjectWriter;
 use governance::money::NanoUnits;
-use governance::priority::{Crossing, Percent, SlaKind};
+use governance::priority::{Crossing, SlaKind};
+use governance::units::Percent;
 
 /// How many notices there had been of each kind, so that those that come can be told.
 pub(super) struct NoticeMarks {

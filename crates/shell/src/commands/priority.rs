@@ -18,9 +18,10 @@ use crate::words::Quoted;
 use core::fmt;
 use governance::export::ObjectWriter;
 use governance::field::FieldValue;
-use governance::priority::{Percent, PriorityError, QueueId, SLA, SlaDraft};
+use governance::priority::{PriorityError, QueueId, SLA, SlaDraft};
 use governance::request::RequestPriority;
 use governance::scope::Name;
+use governance::units::Percent;
 
 /// Gives a service an agreement.
 pub(super) fn define(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {

@@ -6,7 +6,8 @@ use crate::commands::{Context, Outcome};
 use crate::render::{Cell, Column, Humanized, Table};
 use crate::term::{Printable, Style};
 use governance::export::ObjectWriter;
-use governance::priority::{Crossing, Percent};
+use governance::priority::Crossing;
+use governance::units::Percent;
 
 /// Lists the notices of agreements, the oldest first.
 pub(in crate::commands) fn alerts(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {

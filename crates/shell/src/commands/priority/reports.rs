@@ -10,11 +10,12 @@ use crate::term::{Printable, Style, Term};
 use core::fmt::{self, Write};
 use governance::export::ObjectWriter;
 use governance::priority::{
-    ClassMetrics, FairShare, Percent, PriorityScheduler, QueueId, QueueMetrics, RejectReason, Rejections,
-    SLA, SlaStatus, StarvationBound,
+    ClassMetrics, FairShare, PriorityScheduler, QueueId, QueueMetrics, RejectReason, Rejections, SLA,
+    SlaStatus, StarvationBound,
 };
 use governance::request::RequestPriority;
 use governance::time::{Nanos, Now};
+use governance::units::Percent;
 
 /// How many requests may be slower than the latency of an agreement, in parts of a million: 95 of 100 are not.
 const SLOW_MAX_PPM: u32 = 50_000;
