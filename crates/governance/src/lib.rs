@@ -5,6 +5,7 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod breaker;
 mod chained_table;
 pub mod config;
 pub mod cost;
