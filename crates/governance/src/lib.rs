@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod breaker;
+pub mod alerts;
 mod chained_table;
 pub mod config;
 pub mod cost;

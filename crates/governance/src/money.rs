@@ -228,12 +228,11 @@ impl fmt::Display for MoneyError {
 
 impl core::error::Error for MoneyError {}
 
-impl FromStr for Money {
+/// Reads a number with up to nine decimals, such as `0.5` or `-12`.
+impl FromStr for NanoUnits {
     type Err = MoneyError;
 
-    fn from_str(text: &str) -> Result<Self, MoneyError> {
-        let (number, code) = text.split_once(' ').ok_or(MoneyError::Form)?;
-        let currency = Currency::from_code(code.trim()).ok_or(MoneyError::Form)?;
+    fn from_str(number: &str) -> Result<Self, MoneyError> {
         let (negative, digits) = match number.strip_prefix('-') {
             Some(digits) => (true, digits),
             None => (false, number),
@@ -253,7 +252,17 @@ impl FromStr for Money {
             |digits: &str| digits.bytes().fold(0_i128, |sum, digit| sum * 10 + i128::from(digit - b'0'));
         let places = u32::try_from(9 - decimals.len()).unwrap_or(0);
         let amount = value(whole) * NANO_PER_UNIT + value(decimals) * 10_i128.pow(places);
-        Ok(Self { amount: NanoUnits(if negative { -amount } else { amount }), currency })
+        Ok(Self(if negative { -amount } else { amount }))
+    }
+}
+
+impl FromStr for Money {
+    type Err = MoneyError;
+
+    fn from_str(text: &str) -> Result<Self, MoneyError> {
+        let (number, code) = text.split_once(' ').ok_or(MoneyError::Form)?;
+        let currency = Currency::from_code(code.trim()).ok_or(MoneyError::Form)?;
+        Ok(Self { amount: number.parse()?, currency })
     }
 }
 
