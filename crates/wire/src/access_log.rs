@@ -158,7 +158,7 @@ fn user_and_time(text: &[u8]) -> Result<(&[u8], WallTime, &[u8]), LogError> {
 
 const TIME_BYTES: usize = "17/May/2015:10:05:03 +0000".len();
 
-const MONTHS: [&[u8; 3]; 12] =
+pub(crate) const MONTHS: [&[u8; 3]; 12] =
     [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
 
 /// Reads `17/May/2015:10:05:03 +0000`; UTC is the local time less the offset.
