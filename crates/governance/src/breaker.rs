@@ -316,7 +316,7 @@ pub struct BreakerStats {
 /// assert!(breaker.check(later(59), &spec).is_err());
 /// assert_eq!(breaker.state(later(60)), BreakerState::HalfOpen);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct CircuitBreaker {
     successes: u64,
     failures: u64,

@@ -1,18 +1,23 @@
-//! What is configured: limits, quotas, prices, budgets, tenants, policies, agreements, routes and identity, checked
-//! together and applied at once.
+//! What is configured: limits, quotas, prices, budgets, tenants, policies, agreements, breakers, retry policies, the loop
+//! guard, alerts, routes and identity, checked together and applied at once.
 
+use crate::alerts::{ALERTS_MAX, AlertError, AlertRule, GovernanceAlerts};
+use crate::breaker::BreakerSpec;
 use crate::cost::{BillingSchedule, BudgetSpec, CostError, CostModel, MODELS_MAX, SCHEDULES_MAX, TenantSpec};
 use crate::field::Quoted;
 use crate::limit::LimitSpec;
+use crate::loop_guard::GuardSettings;
 use crate::money::Currency;
 use crate::policy::{self, DefaultEffect, POLICIES_MAX, PolicyError, PolicyRule};
 use crate::priority::{ClassWeight, DEFAULT_WEIGHTS, PriorityError, QUEUES_MAX, SLA};
 use crate::quota::{ALLOCATIONS_MAX, QuotaError, QuotaSpec, each_misfit};
 use crate::rate_limiter::{LIMITS_MAX, LimitClass, LimitError, LimitId, check_fit};
 use crate::request::RequestPriority;
+use crate::retry::RetrySpec;
 use crate::routes::Routes;
 use crate::scope::{NAME_BYTES_MAX, NameRef, ScopeError};
 use crate::text::Text;
+use crate::traffic::{RULES_MAX, TrafficError, check_rule, check_rules};
 use core::fmt;
 use core::net::IpAddr;
 
@@ -198,7 +203,12 @@ pub struct Config {
     slas: List<SLA, QUEUES_MAX>,
     /// By class; 0 for one that is not said.
     weights: [u32; RequestPriority::COUNT],
+    breakers: List<BreakerSpec, RULES_MAX>,
+    retries: List<RetrySpec, RULES_MAX>,
+    alerts: List<AlertRule, ALERTS_MAX>,
     currency: Currency,
+    /// The loop guard, the hard cap and degraded mode.
+    pub guard: GuardSettings,
     /// What becomes of requests that no policy allows or denies.
     pub policy_default: DefaultEffect,
     /// From paths to groups.
@@ -227,6 +237,10 @@ impl Config {
             policies: List::new(PolicyRule::EMPTY),
             slas: List::new(SLA::EMPTY),
             weights: [0; RequestPriority::COUNT],
+            breakers: List::new(BreakerSpec::EMPTY),
+            retries: List::new(RetrySpec::EMPTY),
+            alerts: List::new(AlertRule::EMPTY),
+            guard: GuardSettings::IDLE,
             currency: Currency::NONE,
             policy_default: DefaultEffect::Allow,
             routes: Routes::new(),
@@ -249,6 +263,10 @@ impl Config {
         self.policies.length = 0;
         self.slas.length = 0;
         self.weights = [0; RequestPriority::COUNT];
+        self.breakers.length = 0;
+        self.retries.length = 0;
+        self.alerts.length = 0;
+        self.guard = GuardSettings::IDLE;
         self.policy_default = DefaultEffect::Allow;
         self.currency = Currency::NONE;
         self.routes.clear();
@@ -311,6 +329,24 @@ impl Config {
             *weight = if *weight == 0 { default } else { *weight };
         }
         weights
+    }
+
+    /// The breakers, in the order of the file.
+    #[must_use]
+    pub fn breakers(&self) -> &[BreakerSpec] {
+        self.breakers.as_slice()
+    }
+
+    /// The retry policies, in the order of the file.
+    #[must_use]
+    pub fn retries(&self) -> &[RetrySpec] {
+        self.retries.as_slice()
+    }
+
+    /// The alerts, in the order of the file.
+    #[must_use]
+    pub fn alerts(&self) -> &[AlertRule] {
+        self.alerts.as_slice()
     }
 
     /// The currency of all prices, budgets and alerts; none if there are none.
@@ -416,6 +452,38 @@ impl Config {
         }
         *weight = class.weight;
         Ok(())
+    }
+
+    /// Adds a breaker.
+    ///
+    /// # Errors
+    /// [`TrafficError`].
+    pub fn add_breaker(&mut self, breaker: &BreakerSpec) -> Result<(), TrafficError> {
+        check_rule(self.breakers(), breaker)?;
+        self.breakers.push(*breaker).ok_or(TrafficError::Full)?;
+        check_rules(self.breakers(), self.retries()).inspect_err(|_| self.breakers.length -= 1)
+    }
+
+    /// Adds a retry policy.
+    ///
+    /// # Errors
+    /// [`TrafficError`].
+    pub fn add_retry(&mut self, retry: &RetrySpec) -> Result<(), TrafficError> {
+        check_rule(self.retries(), retry)?;
+        self.retries.push(*retry).ok_or(TrafficError::Full)?;
+        check_rules(self.breakers(), self.retries()).inspect_err(|_| self.retries.length -= 1)
+    }
+
+    /// Adds an alert.
+    ///
+    /// # Errors
+    /// [`AlertError`].
+    pub fn add_alert(&mut self, alert: &AlertRule) -> Result<(), AlertError> {
+        self.alerts.push(*alert).ok_or(AlertError::Full)?;
+        GovernanceAlerts::check_configuration(self.alerts()).map_err(|(_, error)| {
+            self.alerts.length -= 1;
+            error
+        })
     }
 
     /// Calls `each` with the place of every policy that does not go with the others or with the limits, and why.

@@ -1,11 +1,13 @@
 //! What is answered: a decision that explains itself.
 
+use crate::loop_guard::Service;
 use crate::money::NanoUnits;
 use crate::policy::PolicyDecision;
 use crate::quota::QuotaStanding;
 use crate::rate_limiter::LimitId;
 use crate::tickets::Ticket;
 use crate::time::Nanos;
+use crate::traffic::ScopeId;
 use core::fmt;
 
 /// What is to be done with the request.
@@ -65,11 +67,21 @@ pub enum Reason {
     QueueFull,
     /// It would not be done by its deadline.
     Infeasible,
+    /// Its caller asks for the same again and again, and is blocked for a while.
+    LoopBlocked,
+    /// There are as many requests in a minute as there may be.
+    OverHardCap,
+    /// It can wait, and all but what cannot is turned away for a while.
+    Degraded,
+    /// The breaker of its scope is open.
+    BreakerOpen,
+    /// As many calls try out its scope as may.
+    BreakerHalfOpen,
 }
 
 impl Reason {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 24] = [
         Self::NoLimit,
         Self::WithinLimits,
         Self::Exempt,
@@ -89,6 +101,11 @@ impl Reason {
         Self::Queued,
         Self::QueueFull,
         Self::Infeasible,
+        Self::LoopBlocked,
+        Self::OverHardCap,
+        Self::Degraded,
+        Self::BreakerOpen,
+        Self::BreakerHalfOpen,
     ];
 
     /// The reason's code, as it is shown and exported.
@@ -114,6 +131,37 @@ impl Reason {
             Self::Queued => "queued",
             Self::QueueFull => "queue-full",
             Self::Infeasible => "infeasible",
+            Self::LoopBlocked => "loop-blocked",
+            Self::OverHardCap => "over-hard-cap",
+            Self::Degraded => "degraded",
+            Self::BreakerOpen => "breaker-open",
+            Self::BreakerHalfOpen => "breaker-half-open",
+        }
+    }
+
+    /// The status of the HTTP answer to a request that is refused for this reason (RFC 9110, RFC 6585): 429 where its
+    /// client asks for too much, 403 where it may not ask, 503 where the service cannot; 200 where nothing is refused.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::NoLimit | Self::WithinLimits | Self::Exempt | Self::Queued => 200,
+            Self::Redirected => 307,
+            Self::OverLimit
+            | Self::CostAboveCapacity
+            | Self::OverQuota
+            | Self::OverBudget
+            | Self::PriceOutOfRange
+            | Self::LoopBlocked => 429,
+            Self::Banned | Self::PolicyDenied | Self::PolicyDefault | Self::ThrottleMissing => 403,
+            Self::LogFull
+            | Self::TicketNeeded
+            | Self::TicketsFull
+            | Self::QueueFull
+            | Self::Infeasible
+            | Self::OverHardCap
+            | Self::Degraded
+            | Self::BreakerOpen
+            | Self::BreakerHalfOpen => 503,
         }
     }
 }
@@ -140,6 +188,10 @@ pub struct Decision {
     pub verdict: Verdict,
     /// Why.
     pub reason: Reason,
+    /// How much of its service it is to get, if it may go on.
+    pub level: Service,
+    /// The outbound scope that it is a call of; none if there is none, or if it was refused before its turn.
+    pub scope: Option<ScopeId>,
     /// What the policies made of it; none if there are none, or if it was exempt.
     pub policy: Option<PolicyDecision>,
     /// The limit that speaks for the decision: for a refusal the one with the longest wait, else the one with
@@ -164,6 +216,8 @@ impl Decision {
         Self {
             verdict,
             reason,
+            level: Service::Full,
+            scope: None,
             policy: None,
             limit: None,
             quota: None,

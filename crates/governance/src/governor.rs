@@ -1,18 +1,23 @@
 //! One way through for every request: the stages in their order, the decision, the counters.
 //!
-//! The stages are policies, limits, quotas, the price, budgets, the queue of the service. Each is checked before anything
-//! is taken, and each is taken from only when all have agreed. What a request will really take may be told later: then
+//! The stages are the loop guard, policies, the breaker of the call's scope, limits, quotas, the price, budgets, the queue of
+//! the service. Each is checked before anything is taken, and each is taken from only when all have agreed; the guard
+//! alone counts whatever it is asked. What a request will really take may be told later: then
 //! every stage hands out *holds*, a [`Ticket`] keeps them, and [`Governor::complete`] settles all of them at once.
 
 mod holders;
 mod policies;
 mod queues;
+mod readings;
 mod stages;
+mod traffic;
 
+use crate::alerts::{AlertError, GovernanceAlerts};
 use crate::config::{Config, Identity};
 use crate::cost::{BudgetSpec, CostCollector, CostError, CostHold, EVENT_AGE_MAX, EventOutcome, UsageEvent};
 use crate::decision::{Decision, Reason, Verdict};
 use crate::field::Quoted;
+use crate::metrics::{GovernanceCollector, MeasureId};
 use crate::outcome::{CompleteError, Completion, Disposition, Outcome};
 use crate::policy::{DefaultEffect, PolicyEngine, PolicyError};
 use crate::priority::{ClassWeight, DEFAULT_WEIGHTS, PriorityError, PriorityScheduler, QueueTicket};
@@ -23,10 +28,13 @@ use crate::routes::{EXEMPT_GROUP, Routes};
 use crate::scope::HashSecret;
 use crate::tickets::{Ending, Ticket, TicketStats, Tickets};
 use crate::time::{Instant, Nanos, Now, WallTime};
+use crate::traffic::{CallHold, TrafficController, TrafficError, check_rules};
 use core::fmt;
 use holders::Holders;
 pub use queues::{Dispatched, WaitingError};
-use stages::{Entry, Stages, allowed, as_credit, refused_by_limit, verdict_of};
+use readings::measured;
+use stages::{Entry, Settlements, Stages, allowed, as_credit, refused_by_limit, verdict_of};
+pub use traffic::InboundAnswer;
 
 /// What was decided, by verdict and by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,6 +94,10 @@ pub enum ConfigureError {
     Policies(PolicyError),
     /// Service-level agreements do not go together, or beside what waits.
     Priorities(PriorityError),
+    /// Breakers and retry policies do not go together.
+    Traffic(TrafficError),
+    /// Alerts do not go together.
+    Alerts(AlertError),
 }
 
 impl fmt::Display for ConfigureError {
@@ -96,6 +108,8 @@ impl fmt::Display for ConfigureError {
             Self::Costs(error) => error.fmt(f),
             Self::Policies(error) => error.fmt(f),
             Self::Priorities(error) => error.fmt(f),
+            Self::Traffic(error) => error.fmt(f),
+            Self::Alerts(error) => error.fmt(f),
         }
     }
 }
@@ -118,6 +132,7 @@ enum Hold {
     Budget(QuotaHold),
     Cost(CostHold),
     Queue(QueueTicket),
+    Call(CallHold),
 }
 
 impl Hold {
@@ -127,7 +142,7 @@ impl Hold {
             Self::Limit(hold) => hold.lease().is_none(),
             Self::Quota(hold) => !hold.unit().is_observed(),
             Self::Budget(_) | Self::Cost(_) => true,
-            Self::Queue(_) => false,
+            Self::Queue(_) | Self::Call(_) => false,
         }
     }
 }
@@ -146,6 +161,8 @@ struct Memo {
     expires_in: Nanos,
     /// The turn that leaky queues gave it.
     not_before: Instant,
+    /// Where its outcome is counted.
+    measure: MeasureId,
 }
 
 impl Memo {
@@ -156,6 +173,7 @@ impl Memo {
         is_final: false,
         expires_in: Nanos::ZERO,
         not_before: Instant(0),
+        measure: MeasureId::NONE,
     };
 }
 
@@ -175,6 +193,12 @@ pub struct Governor<const KEYS: usize, const LOG: usize, const TENANTS: usize = 
     pub policies: PolicyEngine,
     /// The queues of services that have an agreement.
     pub queues: PriorityScheduler<TENANTS>,
+    /// The loop guard, and the breakers and retry policies of outbound scopes.
+    pub traffic: TrafficController,
+    /// What is counted over time.
+    pub metrics: GovernanceCollector,
+    /// The alerts.
+    pub alerts: GovernanceAlerts,
     tickets: Tickets<Hold, Memo, TENANTS>,
     routes: Routes,
     identity: Identity,
@@ -200,6 +224,9 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
             costs: CostCollector::new(),
             policies: PolicyEngine::new(),
             queues: PriorityScheduler::new(),
+            traffic: TrafficController::new(),
+            metrics: GovernanceCollector::new(),
+            alerts: GovernanceAlerts::new(),
             tickets: Tickets::new(Hold::Limit(LimitHold::EMPTY), Memo::EMPTY),
             routes: Routes::new(),
             identity: Config::new().identity,
@@ -224,6 +251,9 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         self.costs.reset(secret);
         self.policies.reset();
         self.queues.reset(secret);
+        self.traffic.reset(secret);
+        self.metrics.reset();
+        self.alerts.reset(secret);
         self.tickets.clear();
         self.routes.clear();
         self.identity = Identity::default();
@@ -241,6 +271,8 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         self.budgets.set_secret(secret);
         self.costs.set_secret(secret);
         self.queues.set_secret(secret);
+        self.traffic.set_secret(secret);
+        self.alerts.set_secret(secret);
     }
 
     /// Takes a configuration as a whole. Limits, quotas and budgets that did not change keep what they have counted.
@@ -259,6 +291,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         self.queues
             .check_configuration(config.slas(), config.weights())
             .map_err(ConfigureError::Priorities)?;
+        check_rules(config.breakers(), config.retries()).map_err(ConfigureError::Traffic)?;
         self.limits.configure(now, config.limits()).map_err(ConfigureError::Limits)?;
         // What comes now has been checked by the configuration, each part by itself and together.
         self.quotas.configure(now, config.quotas()).map_err(ConfigureError::Quotas)?;
@@ -276,13 +309,15 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         policies
             .configure(now, config.policies(), config.policy_default, &|name| limits.find(name))
             .map_err(ConfigureError::Policies)?;
+        self.traffic.configure(&config.guard, config.breakers(), config.retries());
+        self.alerts.configure(config.alerts()).map_err(|(_, error)| ConfigureError::Alerts(error))?;
         self.routes.copy_from(&config.routes);
         self.identity = config.identity;
         Ok(())
     }
 
     /// Takes the configuration of `other`, with empty buckets, counters and books, apart from its queues: what is decided
-    /// after the fact has no service to wait for.
+    /// after the fact has no service to wait for. Breakers and the loop guard only look on, since it has happened.
     ///
     /// # Errors
     /// None, since what `other` holds fits.
@@ -298,6 +333,12 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         }
         self.costs.configure_like(&other.costs).map_err(ConfigureError::Costs)?;
         self.policies.configure_like(&other.policies);
+        self.traffic.configure_to_look_on(&other.traffic);
+        other
+            .alerts
+            .alerts()
+            .try_for_each(|alert| self.alerts.define_alert(&alert.rule))
+            .map_err(ConfigureError::Alerts)?;
         self.routes.copy_from(&other.routes);
         self.identity = other.identity;
         Ok(())
@@ -346,16 +387,28 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         {
             return Err(CompleteError::PriceOutOfRange);
         }
-        let mut completion =
-            Completion { reserved: memo.usage, actual, posted: None, settled: 0, stale: 0, queue: None };
+        let mut completion = Completion {
+            reserved: memo.usage,
+            actual,
+            posted: None,
+            settled: 0,
+            stale: 0,
+            queue: None,
+            call: None,
+        };
+        let mut settlements = Settlements::default();
         // The price comes first: what it comes to is what the budgets are charged.
         while let Some(hold) = self.tickets.take_hold(ticket) {
             if let Hold::Queue(place) = hold {
                 completion.queue = self.queues.queue_of(place);
             }
-            let is_settled = self.stages().settle(now, &hold, &actual, Some(outcome), &mut completion.posted);
+            let is_settled = self.stages().settle(now, &hold, &actual, Some(outcome), &mut settlements);
             completion.settled += usize::from(is_settled);
             completion.stale += usize::from(!is_settled);
+        }
+        (completion.posted, completion.call) = (settlements.posted, settlements.call);
+        if outcome.disposition == Disposition::Commit {
+            self.count_outcome(now, memo.measure, outcome, completion.posted.unwrap_or_default());
         }
         self.tickets.end(
             ticket,
@@ -376,6 +429,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         let now = self.monotonic(now);
         let outcome = self.costs.record_event(now, event)?;
         if let EventOutcome::Accepted(Some(amount)) = outcome {
+            self.count_event(now, event, amount);
             let request =
                 Request { tenant: Some(event.tenant), service: Some(event.service), ..Request::default() };
             let subject = Subject { request: &request, group: None };
@@ -399,6 +453,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         self.budgets.tick(now);
         self.costs.tick(now);
         self.tick_queues(now);
+        self.tick_alerts(now);
     }
 
     /// When [`Governor::tick`] has something to give back or to let go; none if no ticket is open.
@@ -469,7 +524,13 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
                 write!(out, "\n{}", ClassWeight { class, weight })?;
             }
         }
-        self.queues.slas().try_for_each(|(_, sla)| write!(out, "\n{sla}"))
+        self.queues.slas().try_for_each(|(_, sla)| write!(out, "\n{sla}"))?;
+        if !self.traffic.guard.is_idle() {
+            write!(out, "\n{}", self.traffic.guard.settings())?;
+        }
+        self.traffic.breaker_specs().iter().try_for_each(|breaker| write!(out, "\n{breaker}"))?;
+        self.traffic.retry_specs().iter().try_for_each(|retry| write!(out, "\n{retry}"))?;
+        self.alerts.alerts().try_for_each(|alert| write!(out, "\n{}", alert.rule))
     }
 
     /// Uses the time as it is given, unless it went back.
@@ -493,7 +554,11 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         while let Some((hold, memo)) = self.tickets.take_due(now.instant) {
             // What was charged stays charged; what was reserved is given back.
             let actual = if memo.reserves { Usage::ZERO } else { memo.usage };
-            self.stages().settle(now, &hold, &actual, None, &mut None);
+            if let Hold::Call(hold) = &hold {
+                self.traffic.lose(now, hold);
+                continue;
+            }
+            self.stages().settle(now, &hold, &actual, None, &mut Settlements::default());
         }
     }
 
@@ -508,38 +573,65 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         access: Access,
         entry: Entry,
     ) -> Decision {
-        let by_path = self.routes.by_path(request);
-        // Only a route exempts: a caller cannot by naming the group.
-        if by_path.is_some_and(|group| group.as_str() == EXEMPT_GROUP) {
-            return Decision::plain(Verdict::Allow, Reason::Exempt);
-        }
-        let subject = Subject { request, group: request.group.or(by_path) };
         // Not by `stages`: the subject borrows from the routes.
-        let Self { limits, quotas, budgets, costs, tickets, policies, queues, .. } = self;
-        if !policies.is_idle() || !queues.is_empty() {
-            let mut stages = Stages { held: Holders { limits, quotas, budgets, costs, tickets }, queues };
-            return policies::decide(policies, &mut stages, (now, latest), &subject, entry, access);
-        }
-        let clearance = match limits.check(now, &subject, access) {
-            Ok(clearance) => clearance,
-            Err(refusal) => return refused_by_limit(&refusal),
+        let Self {
+            limits, quotas, budgets, costs, traffic, tickets, policies, queues, metrics, routes, ..
+        } = self;
+        let by_path = routes.by_path(request);
+        let subject = Subject { request, group: request.group.or(by_path) };
+        let mut held = Holders { limits, quotas, budgets, costs, traffic, tickets };
+        let decision = if by_path.is_some_and(|group| group.as_str() == EXEMPT_GROUP) {
+            // Only a route exempts: a caller cannot by naming the group.
+            Decision::plain(Verdict::Allow, Reason::Exempt)
+        } else if !policies.is_idle() || !queues.is_empty() || !held.traffic.is_idle() {
+            let mut stages = Stages { held, queues };
+            let decision = policies::decide(policies, &mut stages, (now, latest), &subject, entry, access);
+            held = stages.held;
+            decision
+        } else {
+            decide_by_limits(&mut held, queues, (now, latest), &subject, access)
         };
-        let has_only_limits = quotas.is_empty() && budgets.is_empty() && !costs.has_prices();
-        let is_final = request.settlement == Settlement::Final && !clearance.needs_ticket();
-        if has_only_limits && is_final {
-            let verdict = verdict_of(&clearance);
-            let limit = match access {
-                Access::Charge => limits.charge(&subject, clearance),
-                Access::Peek => limits.release(clearance),
-            };
-            return allowed(verdict, limit, None, None, None);
+        if access == Access::Charge {
+            let measure =
+                metrics.record_decision(latest, &measured(held.limits, &subject, &decision), &decision);
+            if let Some(ticket) = decision.ticket
+                && let Some(memo) = held.tickets.memo_mut(ticket)
+            {
+                memo.measure = measure;
+            }
         }
-        let held = Holders { limits, quotas, budgets, costs, tickets };
-        Stages { held, queues }.decide_behind_limits(latest, &subject, clearance, None, access)
+        decision
     }
 
     fn stages(&mut self) -> Stages<'_, KEYS, LOG, TENANTS> {
-        let Self { limits, quotas, budgets, costs, tickets, queues, .. } = self;
-        Stages { held: Holders { limits, quotas, budgets, costs, tickets }, queues }
+        let Self { limits, quotas, budgets, costs, traffic, tickets, queues, .. } = self;
+        Stages { held: Holders { limits, quotas, budgets, costs, traffic, tickets }, queues }
     }
+}
+
+/// The way of a request where there are no policies, no queues and no traffic control.
+#[inline(always)] // not to copy what speaks for the decision
+fn decide_by_limits<const KEYS: usize, const LOG: usize, const TENANTS: usize>(
+    held: &mut Holders<'_, KEYS, LOG, TENANTS>,
+    queues: &mut PriorityScheduler<TENANTS>,
+    (now, latest): (Now, Now),
+    subject: &Subject<'_>,
+    access: Access,
+) -> Decision {
+    let clearance = match held.limits.check(now, subject, access) {
+        Ok(clearance) => clearance,
+        Err(refusal) => return refused_by_limit(&refusal),
+    };
+    let has_only_limits = held.quotas.is_empty() && held.budgets.is_empty() && !held.costs.has_prices();
+    let is_final = subject.request.settlement == Settlement::Final && !clearance.needs_ticket();
+    if has_only_limits && is_final {
+        let verdict = verdict_of(&clearance);
+        let limit = match access {
+            Access::Charge => held.limits.charge(subject, clearance),
+            Access::Peek => held.limits.release(clearance),
+        };
+        return allowed(verdict, limit, None, None, None);
+    }
+    let mut stages = Stages { held: held.reborrow(), queues };
+    stages.decide_behind_limits(latest, subject, clearance, (None, None), access)
 }

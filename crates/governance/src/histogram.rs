@@ -69,16 +69,29 @@ impl Histogram {
     /// there are no values, and the largest for 1000 and more.
     #[must_use]
     pub fn percentile(&self, permille: u32) -> Option<u64> {
-        if self.total == 0 {
-            return None;
-        }
-        let rank = (u128::from(self.total) * u128::from(permille.min(1000))).div_ceil(1000).max(1);
-        let mut seen = 0;
-        self.counts.iter().enumerate().find_map(|(index, count)| {
-            seen += u128::from(*count);
-            (seen >= rank).then(|| middle(index))
-        })
+        percentiles(&[self], [permille]).map(|[value]| value)
     }
+}
+
+/// What [`Histogram::percentile`] would say to each of `permilles`, lowest first, of the values of all `parts`.
+#[must_use]
+pub(crate) fn percentiles<const P: usize>(parts: &[&Histogram], permilles: [u32; P]) -> Option<[u64; P]> {
+    // No more than a few parts of 1024 counts of 32 bits each.
+    let total: u64 = parts.iter().map(|part| part.total).sum();
+    if total == 0 {
+        return None;
+    }
+    let ranks =
+        permilles.map(|permille| (u128::from(total) * u128::from(permille.min(1000))).div_ceil(1000).max(1));
+    let (mut seen, mut told, mut values) = (0, 0, [0; P]);
+    for bucket in 0..BUCKETS {
+        seen += parts.iter().map(|part| u128::from(part.counts[bucket])).sum::<u128>();
+        while ranks.get(told).is_some_and(|rank| seen >= *rank) {
+            values[told] = middle(bucket);
+            told += 1;
+        }
+    }
+    Some(values)
 }
 
 /// The bucket of a value.

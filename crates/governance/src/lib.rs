@@ -5,8 +5,8 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
-pub mod breaker;
 pub mod alerts;
+pub mod breaker;
 mod chained_table;
 pub mod config;
 pub mod cost;
@@ -18,6 +18,7 @@ pub mod histogram;
 pub mod ledger;
 pub mod limit;
 pub mod loop_guard;
+pub mod metrics;
 pub mod mode;
 pub mod money;
 pub mod notice;
@@ -33,4 +34,5 @@ pub mod scope;
 pub mod text;
 pub mod tickets;
 pub mod time;
+pub mod traffic;
 pub mod units;

@@ -4,7 +4,10 @@ use crate::money::NanoUnits;
 use crate::priority::QueueId;
 use crate::quota::Observation;
 use crate::request::Usage;
+use crate::retry::{Answer, CallError};
 use crate::tickets::TicketError;
+use crate::time::Nanos;
+use crate::traffic::CallReport;
 use core::fmt;
 
 /// Whether what was reserved was taken.
@@ -36,6 +39,23 @@ pub struct Outcome {
     pub storage_accesses: Option<u64>,
     /// Answers from a cache.
     pub cache_hits: Option<u64>,
+    /// Why there is no answer, where the call got none. It takes the place of a status.
+    pub error: Option<CallError>,
+    /// Which attempt it was, and what the answer said about another.
+    pub attempt: AttemptReport,
+}
+
+/// An attempt at a call, as far as another one depends on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AttemptReport {
+    /// Which it was, the first being 1; 0 stands for the first too.
+    pub number: u32,
+    /// How long ago the first one began; none if that is not known.
+    pub elapsed: Option<Nanos>,
+    /// How long the answer says to wait.
+    pub retry_after: Option<Nanos>,
+    /// How long was waited before this one.
+    pub previous_delay: Option<Nanos>,
 }
 
 /// Why an outcome was refused. Nothing was changed, and the ticket stands as it did.
@@ -47,6 +67,8 @@ pub enum CompleteError {
     NothingReserved,
     /// There is no such status.
     Status,
+    /// A call that got no answer has no status.
+    StatusAndError,
     /// More tokens were generated than there were tokens.
     OutputTokens,
     /// The price of what was taken cannot be computed in 128 bits.
@@ -63,6 +85,7 @@ impl fmt::Display for CompleteError {
                 "the request reserved nothing: it was charged when it was decided, and no amount is left to settle",
             ),
             Self::Status => f.write_str("expected a status from 100 to 599"),
+            Self::StatusAndError => f.write_str("a call that got no answer has no status; expected one of status and error"),
             Self::OutputTokens => f.write_str("output_tokens is more than tokens"),
             Self::PriceOutOfRange => f.write_str("the price of so much cannot be computed"),
             Self::Waiting => f.write_str("the request waits in a queue; expected one that was dispatched, or --void"),
@@ -88,6 +111,8 @@ pub struct Completion {
     /// The queue of its service, where that is free for another request now: see
     /// [`Governor::dequeue_next`](crate::governor::Governor::dequeue_next).
     pub queue: Option<QueueId>,
+    /// What the breaker and the retry policy of its scope made of it, if it was a call of one that is still there.
+    pub call: Option<CallReport>,
 }
 
 impl Outcome {
@@ -95,6 +120,9 @@ impl Outcome {
     pub(crate) fn actual(&self, reserved: &Usage) -> Result<Usage, CompleteError> {
         if self.status.is_some_and(|status| !(100..=599).contains(&status)) {
             return Err(CompleteError::Status);
+        }
+        if self.status.is_some() && self.error.is_some() {
+            return Err(CompleteError::StatusAndError);
         }
         if self.disposition == Disposition::Void {
             return Ok(Usage::ZERO);
@@ -116,9 +144,14 @@ impl Outcome {
         })
     }
 
-    /// Whether the status is that of an error of the service.
+    /// Whether there was no answer, or the status is that of an error of the service.
     pub(crate) fn is_error(&self) -> bool {
-        self.status.is_some_and(|status| status >= 500)
+        self.error.is_some() || self.status.is_some_and(|status| status >= 500)
+    }
+
+    /// What a call was answered; none if nothing is said about it.
+    pub(crate) fn answer(&self) -> Option<Answer> {
+        self.error.map(Answer::Error).or(self.status.map(Answer::Status))
     }
 
     /// How long it took, in microseconds.

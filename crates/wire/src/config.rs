@@ -11,6 +11,7 @@ mod tests;
 
 use governance::config::{BudgetError, Config, IdentityError, TRUSTED_HOPS_MAX};
 use governance::field::{FieldValue, Problem, SpecError};
+use governance::loop_guard::GuardDraft;
 use governance::policy::{DefaultEffect, POLICIES_MAX};
 use governance::quota::ALLOCATIONS_MAX;
 use governance::routes::RouteError;
@@ -83,6 +84,7 @@ enum Table {
     Identity,
     Routes,
     Policy,
+    Traffic,
     /// The array of tables that [`Builder::entry`] is one of.
     Array,
     /// A table that was refused: what is in it is not looked at.
@@ -165,6 +167,7 @@ impl Builder<'_> {
             (Some("identity"), None) => Table::Identity,
             (Some("routes"), None) => Table::Routes,
             (Some("policy"), None) => Table::Policy,
+            (Some("traffic"), None) => Table::Traffic,
             _ => Table::Refused,
         }
     }
@@ -215,16 +218,21 @@ impl Builder<'_> {
         }
     }
 
+    /// Each field by itself makes settings that are whole, so that there is nothing to finish.
+    fn traffic_value(&mut self, key: Key<'_>, value: Value<'_>, at: Position) {
+        let mut draft = GuardDraft::from_settings(&self.config.guard);
+        match draft.set(key.name, field_value(value)).and_then(|()| draft.finish()) {
+            Ok(settings) => self.config.guard = settings,
+            Err(SpecError { problem: Problem::Unknown(fields), .. }) => {
+                self.refuse_key(key, ExpectedKey::Fields(fields));
+            }
+            Err(error) => self.refuse(at, ConfigError::Field(error)),
+        }
+    }
+
     fn entry_value(&mut self, key: Key<'_>, value: Value<'_>, at: Position) {
-        let field = match value {
-            Value::String(text) => FieldValue::Text(text),
-            Value::Integer(number) => FieldValue::Integer(number),
-            Value::Float(_) => FieldValue::Fraction,
-            Value::Boolean(flag) => FieldValue::Boolean(flag),
-            Value::DateTime(_) => FieldValue::Other,
-        };
         let Some(entry) = &mut self.entry else { return };
-        match entry.set(key.name, field, at) {
+        match entry.set(key.name, field_value(value), at) {
             Ok(()) => {}
             Err(SpecError { problem: Problem::Unknown(_), .. }) => {
                 let fields = entry.array.fields;
@@ -244,6 +252,17 @@ impl Builder<'_> {
     }
 }
 
+/// A value as the drafts take it.
+const fn field_value(value: Value<'_>) -> FieldValue<'_> {
+    match value {
+        Value::String(text) => FieldValue::Text(text),
+        Value::Integer(number) => FieldValue::Integer(number),
+        Value::Float(_) => FieldValue::Fraction,
+        Value::Boolean(flag) => FieldValue::Boolean(flag),
+        Value::DateTime(_) => FieldValue::Other,
+    }
+}
+
 impl Visitor for Builder<'_> {
     fn table(&mut self, path: Path<'_>, kind: TableKind, at: Position) {
         self.finish_entry();
@@ -251,7 +270,7 @@ impl Visitor for Builder<'_> {
         let (name, inner) = (parts.next().unwrap_or_default(), parts.next());
         let array = ARRAYS.iter().find(|array| array.is_at(path));
         let error = match (name, kind, inner, array) {
-            ("identity" | "routes" | "policy", TableKind::Table, None, _) => return,
+            ("identity" | "routes" | "policy" | "traffic", TableKind::Table, None, _) => return,
             (_, TableKind::ArrayElement, _, Some(array)) => {
                 self.entry = Some(Entry::new(array, at));
                 return;
@@ -260,6 +279,7 @@ impl Visitor for Builder<'_> {
                 ConfigError::TableKind { expected: "[identity], which is there once" }
             }
             ("routes", _, None, _) => ConfigError::TableKind { expected: "[routes], which is there once" },
+            ("traffic", _, None, _) => ConfigError::TableKind { expected: "[traffic], which is there once" },
             ("policy", _, None, _) => ConfigError::TableKind {
                 expected: "[policy], which is there once, and [[policy.rule]] for each policy",
             },
@@ -276,6 +296,7 @@ impl Visitor for Builder<'_> {
             Table::Identity => self.identity_value(key, value, at),
             Table::Routes => self.route_value(key, value, at),
             Table::Policy => self.policy_value(key, value, at),
+            Table::Traffic => self.traffic_value(key, value, at),
             Table::Array => self.entry_value(key, value, at),
             Table::Refused => {}
         }
@@ -297,7 +318,7 @@ impl Visitor for Builder<'_> {
                     ConfigError::Type { key: name, expected: "the name of a group as a string", found },
                 );
             }
-            (Table::Array | Table::Policy, _) => {
+            (Table::Array | Table::Policy | Table::Traffic, _) => {
                 self.refuse(at, ConfigError::Type { key: name, expected: "a single value", found });
             }
             (Table::Root, _) => self.refuse_key(key, ExpectedKey::Table),

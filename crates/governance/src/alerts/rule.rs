@@ -215,6 +215,17 @@ pub struct AlertRule {
 }
 
 impl AlertRule {
+    /// What fills a place where no rule is.
+    pub(crate) const EMPTY: Self = Self {
+        name: Name::EMPTY,
+        metric: AlertMetric::RequestsPerSecond,
+        scope: None,
+        condition: AlertCondition::Above(0),
+        clear: 0,
+        for_duration: Nanos::ZERO,
+        cooldown: Nanos::ZERO,
+    };
+
     /// Whether the values go with each other.
     ///
     /// # Errors

@@ -1,14 +1,16 @@
-//! The way of a request where there are policies or queues: the policies first, and the queue of its service last.
+//! The way of a request where there are policies, queues or traffic control: the loop guard and the policies first, and the
+//! queue of its service last.
 
 use super::queues::destination;
-use super::stages::{Entry, Stages};
+use super::stages::{Destination, Entry, Stages};
+use super::traffic::{ask_guard, guarded, refused_by_guard};
 use crate::decision::{Decision, Reason, Verdict, Wait};
 use crate::policy::{Action, PolicyContext, PolicyDecision, PolicyEngine, PolicyReason};
 use crate::rate_limiter::{Access, LimitId, RateLimiter};
-use crate::request::Subject;
+use crate::request::{RequestPriority, Subject};
 use crate::time::Now;
 
-/// Asks the policies, if there are any, and the stages behind them as the policies will have it.
+/// Asks the loop guard, and what is behind it.
 #[inline(never)]
 pub(super) fn decide<const KEYS: usize, const LOG: usize, const TENANTS: usize>(
     policies: &mut PolicyEngine,
@@ -19,11 +21,32 @@ pub(super) fn decide<const KEYS: usize, const LOG: usize, const TENANTS: usize>(
     access: Access,
 ) -> Decision {
     let destination = destination(stages.queues, subject.request, entry);
+    let class = destination.map(|destination| destination.class).or(subject.request.priority);
+    let guard = ask_guard(stages, latest, subject, class, access);
+    if let Some(refused) = guard.as_ref().and_then(refused_by_guard) {
+        return refused;
+    }
+    let decision =
+        decide_behind_guard(policies, stages, (now, latest), subject, (destination, class), access);
+    match &guard {
+        Some(answer) => guarded(answer, decision),
+        None => decision,
+    }
+}
+
+/// Asks the policies, if there are any, and the stages behind them as the policies will have it.
+fn decide_behind_guard<const KEYS: usize, const LOG: usize, const TENANTS: usize>(
+    policies: &mut PolicyEngine,
+    stages: &mut Stages<'_, KEYS, LOG, TENANTS>,
+    (now, latest): (Now, Now),
+    subject: &Subject<'_>,
+    (destination, class): (Option<Destination>, Option<RequestPriority>),
+    access: Access,
+) -> Decision {
     if policies.is_idle() {
         return stages.decide((now, latest), subject, destination, access, None);
     }
     let request = subject.request;
-    let class = destination.map(|destination| destination.class).or(request.priority);
     let context =
         PolicyContext { priority: class.unwrap_or_default(), ..PolicyContext::of(request, latest.wall) };
     let policy = match access {

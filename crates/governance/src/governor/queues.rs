@@ -1,7 +1,7 @@
 //! Requests that wait for their service: how they get there by hand, when it is their turn, and when they are let go.
 
 use super::holders::Holders;
-use super::stages::{Destination, Entry};
+use super::stages::{Destination, Entry, Settlements};
 use super::{Governor, Hold, Memo, OUTCOME_EXPIRES_IN};
 use crate::decision::{Decision, Reason, Verdict};
 use crate::priority::{
@@ -166,12 +166,15 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         let Some(memo) = self.tickets.memo_mut(ticket) else { return Nanos::ZERO };
         memo.waits = false;
         memo.reserves &= !memo.is_final;
-        let Memo { usage, is_final, expires_in, not_before, .. } = *memo;
+        let Memo { usage, is_final, expires_in, not_before, measure, .. } = *memo;
         if is_final {
             // The price comes first: what it comes to is what the budgets are charged.
-            let mut posted = None;
+            let mut settlements = Settlements::default();
             while let Some(hold) = self.tickets.take_hold_if(ticket, Hold::is_of_an_amount) {
-                self.stages().settle(now, &hold, &usage, None, &mut posted);
+                self.stages().settle(now, &hold, &usage, None, &mut settlements);
+            }
+            if let Some(posted) = settlements.posted {
+                self.metrics.record_charge(now, measure, posted);
             }
         }
         let due = now.instant.after(expires_in);
@@ -227,8 +230,8 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
 
     /// The queues, and what gives back what the tickets of those hold that they let go.
     fn parts(&mut self) -> (&mut PriorityScheduler<TENANTS>, Holders<'_, KEYS, LOG, TENANTS>) {
-        let Self { limits, quotas, budgets, costs, tickets, queues, .. } = self;
-        (queues, Holders { limits, quotas, budgets, costs, tickets })
+        let Self { limits, quotas, budgets, costs, traffic, tickets, queues, .. } = self;
+        (queues, Holders { limits, quotas, budgets, costs, traffic, tickets })
     }
 }
 

@@ -4,8 +4,10 @@
 use super::holders::Holders;
 use super::queues::lease_due;
 use super::{Hold, Memo, OUTCOME_EXPIRES_IN, RESERVED_FOR_MAX};
+use crate::breaker::{BreakerRefusal, BreakerState};
 use crate::cost::{Estimate, Quote};
 use crate::decision::{Decision, LimitStanding, Reason, Verdict, Wait};
+use crate::metrics::MeasureId;
 use crate::money::NanoUnits;
 use crate::outcome::{Disposition, Outcome};
 use crate::priority::{
@@ -18,11 +20,21 @@ use crate::request::{HashedSubject, RequestPriority, Settlement, Subject, Usage}
 use crate::scope::{KeyHash, Kind};
 use crate::tickets::Ticket;
 use crate::time::{Instant, Nanos, Now};
+use crate::traffic::{Call, CallCheck, CallReport, ScopeId};
 
 /// The stages of a governor, apart from what the request at hand is described with.
 pub(super) struct Stages<'a, const KEYS: usize, const LOG: usize, const TENANTS: usize> {
     pub(super) held: Holders<'a, KEYS, LOG, TENANTS>,
     pub(super) queues: &'a mut PriorityScheduler<TENANTS>,
+}
+
+/// What settling the holds of one ticket has come to so far.
+#[derive(Default)]
+pub(super) struct Settlements {
+    /// What was posted for its price, which comes first: it is what the budgets are charged.
+    pub(super) posted: Option<NanoUnits>,
+    /// What its scope made of it.
+    pub(super) call: Option<CallReport>,
 }
 
 /// What every stage has agreed to.
@@ -33,6 +45,8 @@ struct Cleared<'a> {
     budgets: QuotaClearance,
     /// Its turn at its service, if that has a queue.
     turn: Option<Turn<'a>>,
+    /// Its call, if it goes out to a scope.
+    call: Option<Call>,
 }
 
 /// The queue that a request goes to, and as what.
@@ -74,6 +88,36 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
         access: Access,
         throttle: Option<LimitId>,
     ) -> Decision {
+        let call = match self.check_call(latest, subject, access) {
+            CallCheck::Unscoped => None,
+            CallCheck::Cleared(call) => Some(call),
+            CallCheck::Refused(scope, refusal) => return refused_by_breaker(scope, &refusal),
+        };
+        let decision = self.decide_call((now, latest), subject, (destination, call), access, throttle);
+        let Some(call) = call else { return decision };
+        if access == Access::Charge && !decision.is_allowed() {
+            self.held.traffic.count_denied(call);
+        }
+        Decision { scope: Some(call.scope()), ..decision }
+    }
+
+    /// What the breaker of a call has to say, if it goes out to a scope.
+    fn check_call(&mut self, now: Now, subject: &Subject<'_>, access: Access) -> CallCheck {
+        let Some(route) = subject.request.route.filter(|_| self.held.traffic.has_rules()) else {
+            return CallCheck::Unscoped;
+        };
+        self.held.traffic.check(now, route, access)
+    }
+
+    /// Asks the stages behind the breaker.
+    fn decide_call(
+        &mut self,
+        (now, latest): (Now, Now),
+        subject: &Subject<'_>,
+        (destination, call): (Option<Destination>, Option<Call>),
+        access: Access,
+        throttle: Option<LimitId>,
+    ) -> Decision {
         loop {
             let limits = &mut self.held.limits;
             let checked = match throttle {
@@ -84,7 +128,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
                 Ok(clearance) => clearance,
                 Err(refusal) => return refused_by_limit(&refusal),
             };
-            let decision = self.decide_behind_limits(latest, subject, clearance, destination, access);
+            let decision = self.decide_behind_limits(latest, subject, clearance, (destination, call), access);
             let is_full = decision.reason == Reason::TicketsFull && access == Access::Charge;
             // Each time one less waits.
             if !is_full || !self.make_room(latest, subject, destination) {
@@ -112,7 +156,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
         now: Now,
         subject: &Subject<'_>,
         limits: Clearance,
-        destination: Option<Destination>,
+        (destination, call): (Option<Destination>, Option<Call>),
         access: Access,
     ) -> Decision {
         let request = subject.request;
@@ -136,11 +180,12 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
         let Some(budgets) = self.held.budgets.check_hashed(now, &hashed, &spent, access) else {
             return self.refuse_by_budget(limits, quotas);
         };
-        let needs_ticket = limits.needs_ticket() || quotas.needs_ticket() || destination.is_some();
+        let needs_ticket =
+            limits.needs_ticket() || quotas.needs_ticket() || destination.is_some() || call.is_some();
         if request.settlement == Settlement::Final && !needs_ticket && access == Access::Charge {
             return self.take(subject, limits, quotas, quote, budgets);
         }
-        let mut cleared = Cleared { limits, quotas, quote, budgets, turn: None };
+        let mut cleared = Cleared { limits, quotas, quote, budgets, turn: None, call };
         if let Some(destination) = destination {
             match self.find_turn(now, &hashed, destination, access) {
                 Ok(turn) => cleared.turn = Some(turn),
@@ -267,8 +312,12 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
             true => (cleared.quotas.holds(), cleared.budgets.holds()),
             false => (cleared.quotas.observers(), 0),
         };
-        let holds =
-            cleared.limits.holds() + quota_holds + budget_holds + 1 + usize::from(cleared.turn.is_some());
+        let holds = cleared.limits.holds()
+            + quota_holds
+            + budget_holds
+            + 1
+            + usize::from(cleared.turn.is_some())
+            + usize::from(cleared.call.is_some());
         if !self.held.tickets.has_room(holds) {
             self.release(cleared);
             // Room comes with the first hold that is due, or before.
@@ -276,18 +325,22 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
             let retry = Some(Wait::For(due.since(now.instant)));
             return Decision { retry, ..Decision::plain(Verdict::Deny, Reason::TicketsFull) };
         }
-        let Cleared { limits, quotas, quote, budgets, turn } = cleared;
+        let Cleared { limits, quotas, quote, budgets, turn, call } = cleared;
         let verdict = verdict_of(&limits);
         let is_final = subject.request.settlement == Settlement::Final;
         let not_before = now.instant.after(limits.delay());
         let usage = subject.request.usage();
-        let memo = Memo { usage, reserves, waits, is_final, expires_in, not_before };
+        let memo =
+            Memo { usage, reserves, waits, is_final, expires_in, not_before, measure: MeasureId::NONE };
         // While it waits, nothing runs out: the queue lets it go at its deadline.
         let begins = turn.filter(|_| waits).map_or(now.instant, |turn| turn.deadline);
         let due = begins.after(expires_in);
         let ticket = self.held.tickets.open(memo, due);
         let dropped = turn.and_then(|turn| self.take_turn(now, ticket, turn, due));
         let tickets = &mut self.held.tickets;
+        if let Some(call) = call {
+            tickets.hold(ticket, Hold::Call(self.held.traffic.acquire(now, call)), due);
+        }
         let mut keep_limit = |hold: LimitHold| {
             let due = match hold.lease() {
                 Some(lease) if !waits => lease_due(now, lease, !reserves, due),
@@ -365,10 +418,10 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
         hold: &Hold,
         actual: &Usage,
         outcome: Option<&Outcome>,
-        posted: &mut Option<NanoUnits>,
+        settlements: &mut Settlements,
     ) -> bool {
         let Hold::Queue(place) = hold else {
-            return self.held.settle(now, hold, actual, outcome, posted);
+            return self.held.settle(now, hold, actual, outcome, settlements);
         };
         match outcome {
             Some(outcome) if outcome.disposition == Disposition::Commit => {
@@ -390,6 +443,17 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
 pub(super) fn refused_by_limit(refusal: &Refusal) -> Decision {
     let decision = Decision::plain(Verdict::Deny, refusal.reason);
     Decision { limit: Some(refusal.limit), retry: Some(refusal.retry), ..decision }
+}
+
+/// The breaker of its scope refuses.
+#[cold]
+fn refused_by_breaker(scope: ScopeId, refusal: &BreakerRefusal) -> Decision {
+    let reason = match refusal.state {
+        BreakerState::HalfOpen => Reason::BreakerHalfOpen,
+        BreakerState::Open | BreakerState::Closed => Reason::BreakerOpen,
+    };
+    let decision = Decision::plain(Verdict::Deny, reason);
+    Decision { scope: Some(scope), retry: Some(refusal.retry), ..decision }
 }
 
 /// A request that waits for its service, and for its turn of leaky queues if that takes longer.

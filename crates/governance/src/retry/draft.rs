@@ -5,9 +5,9 @@ use super::{
     outside,
 };
 use crate::field::{FieldValue, Problem, Quoted, SpecError, finished, text, whole, word};
-use crate::priority::Percent;
 use crate::scope::{Kind, Pattern, Scope};
 use crate::time::Nanos;
+use crate::units::Percent;
 use core::fmt;
 
 /// The fields of a retry policy, as users write them.

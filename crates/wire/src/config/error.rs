@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use governance::alerts::AlertError;
 use governance::config::{BudgetError, IdentityError};
 use governance::cost::CostError;
 use governance::field::SpecError;
@@ -11,6 +12,7 @@ use governance::quota::QuotaError;
 use governance::rate_limiter::LimitError;
 use governance::routes::RouteError;
 use governance::text::Text;
+use governance::traffic::TrafficError;
 
 use super::tables::ARRAYS;
 use crate::toml::SyntaxError;
@@ -78,6 +80,10 @@ pub enum Conflict {
     Policy(PolicyError),
     /// A service-level agreement, or the weight of a class.
     Priority(PriorityError),
+    /// A breaker or a retry policy.
+    Traffic(TrafficError),
+    /// An alert.
+    Alert(AlertError),
 }
 
 /// What is there where a key is unknown.
@@ -118,6 +124,8 @@ impl fmt::Display for Conflict {
             Self::Cost(error) => error.fmt(f),
             Self::Policy(error) => error.fmt(f),
             Self::Priority(error) => error.fmt(f),
+            Self::Traffic(error) => error.fmt(f),
+            Self::Alert(error) => error.fmt(f),
         }
     }
 }
@@ -144,7 +152,7 @@ struct Tables;
 
 impl fmt::Display for Tables {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[identity], [routes], [policy]")?;
+        f.write_str("[identity], [routes], [policy], [traffic]")?;
         for (index, array) in ARRAYS.iter().enumerate() {
             let gap = if index + 1 == ARRAYS.len() { " and " } else { ", " };
             write!(f, "{gap}[[{}]]", array.path)?;

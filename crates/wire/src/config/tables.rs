@@ -3,6 +3,8 @@
 //! An entry is collected in a draft of the engine's, field by field; [`TableDraft`] is what the drafts have in common,
 //! [`ARRAYS`] lists them, and [`Entry`] knows where in the document each field stands.
 
+use governance::alerts::{self, AlertDraft};
+use governance::breaker::{self, BreakerDraft};
 use governance::config::Config;
 use governance::cost::{self, BillingDraft, BudgetDraft, ModelDraft, TenantDraft};
 use governance::field::{FieldValue, Problem, SpecError};
@@ -10,6 +12,7 @@ use governance::limit::{self, LimitDraft};
 use governance::policy::{self, PolicyDraft};
 use governance::priority::{self, ClassDraft, SlaDraft};
 use governance::quota::{self, QuotaDraft};
+use governance::retry::{self, RetryDraft};
 
 use super::error::{ConfigError, Conflict, EntryName};
 use crate::toml::{Path, Position};
@@ -100,6 +103,27 @@ pub(super) const ARRAYS: &[ArrayTable] = &[
         fields: &priority::CLASS_FIELDS,
         draft: || Draft::Class(ClassDraft::default()),
     },
+    ArrayTable {
+        name: "breaker",
+        path: "breaker",
+        written: "[[breaker]], one for each scope that has a circuit breaker",
+        fields: &breaker::BREAKER_FIELDS,
+        draft: || Draft::Breaker(BreakerDraft::default()),
+    },
+    ArrayTable {
+        name: "retry",
+        path: "retry",
+        written: "[[retry]], one for each scope that has a retry policy",
+        fields: &retry::RETRY_FIELDS,
+        draft: || Draft::Retry(RetryDraft::default()),
+    },
+    ArrayTable {
+        name: "alert",
+        path: "alert",
+        written: "[[alert]], one for each alert",
+        fields: &alerts::ALERT_FIELDS,
+        draft: || Draft::Alert(AlertDraft::default()),
+    },
 ];
 
 /// The draft of an entry.
@@ -114,6 +138,9 @@ enum Draft {
     Policy(PolicyDraft),
     Sla(SlaDraft),
     Class(ClassDraft),
+    Breaker(BreakerDraft),
+    Retry(RetryDraft),
+    Alert(AlertDraft),
 }
 
 impl Draft {
@@ -128,6 +155,9 @@ impl Draft {
             Self::Policy(draft) => draft,
             Self::Sla(draft) => draft,
             Self::Class(draft) => draft,
+            Self::Breaker(draft) => draft,
+            Self::Retry(draft) => draft,
+            Self::Alert(draft) => draft,
         }
     }
 }
@@ -170,7 +200,10 @@ macro_rules! table_draft {
                 let Ok($spec) = self.finish() else { return Addition::NotWhole };
                 match $add(config, &$spec) {
                     Ok(()) => Addition::Added,
-                    Err(error) => Addition::Conflict(EntryName::excerpt($name), $conflict(error)),
+                    Err(error) => {
+                        let name = EntryName::format(format_args!("{}", $name)).unwrap_or_default();
+                        Addition::Conflict(name, $conflict(error))
+                    }
                 }
             }
         }
@@ -186,6 +219,9 @@ table_draft!(BillingDraft, Config::add_schedule, Conflict::Cost, |spec| spec.ten
 table_draft!(PolicyDraft, Config::add_policy, Conflict::Policy, |rule| rule.name.as_str());
 table_draft!(SlaDraft, Config::add_sla, Conflict::Priority, |sla| sla.service_id.as_str());
 table_draft!(ClassDraft, Config::add_class, Conflict::Priority, |class| class.class.word());
+table_draft!(BreakerDraft, Config::add_breaker, Conflict::Traffic, |breaker| breaker.scope);
+table_draft!(RetryDraft, Config::add_retry, Conflict::Traffic, |retry| retry.scope);
+table_draft!(AlertDraft, Config::add_alert, Conflict::Alert, |alert| alert.name.as_str());
 
 /// The most fields that an entry has.
 const FIELDS_MAX: usize = {

@@ -1,0 +1,210 @@
+//! What is measured of requests, and what alerts read.
+
+use super::Governor;
+use crate::alerts::{AlertMetric, Readings, SloEvent};
+use crate::breaker::BreakerState;
+use crate::cost::UsageEvent;
+use crate::decision::{Decision, Reason, Verdict};
+use crate::metrics::{
+    CostEvent, CostSource, Counts, Key, LatencyScope, MeasureId, Measured, OutcomeReport, OutcomeResult,
+    Percentiles, Slot, Window,
+};
+use crate::money::NanoUnits;
+use crate::outcome::Outcome;
+use crate::priority::PriorityScheduler;
+use crate::rate_limiter::RateLimiter;
+use crate::request::{HashedSubject, Request, Settlement, Subject};
+use crate::scope::{Kind, NameRef, Pattern, Scope};
+use crate::time::{Instant, Now};
+use crate::traffic::TrafficController;
+
+/// All of a rate, in parts of a million.
+const PPM: i128 = 1_000_000;
+
+/// Whose request it is. The hashes that the limits have made are taken as they are.
+#[inline(always)] // not to copy what is read at once
+pub(super) fn measured<'a, const KEYS: usize, const LOG: usize>(
+    limits: &RateLimiter<KEYS, LOG>,
+    subject: &Subject<'a>,
+    decision: &Decision,
+) -> Measured<'a> {
+    let secret = limits.secret();
+    let hashed = HashedSubject::new(subject, secret);
+    limits.tell_hashes(&hashed);
+    let request = subject.request;
+    let key = |kind: Kind, name: Option<NameRef<'a>>| {
+        name.and_then(|name| hashed.hash(&secret, kind).map(|hash| Key { hash, name }))
+    };
+    let service = key(Kind::Service, request.service);
+    let scope = match request.route {
+        Some(_) => key(Kind::Route, request.route).map(|key| (Kind::Route, key)),
+        None => match service {
+            Some(service) => Some((Kind::Service, service)),
+            None => key(Kind::Group, subject.group).map(|key| (Kind::Group, key)),
+        },
+    };
+    let tenant = key(Kind::Tenant, request.tenant);
+    Measured { service, tenant, scope, tokens: request.tokens, charged: charged_at_once(request, decision) }
+}
+
+/// What was charged for a request when it was decided. What is reserved, or waits for its turn, is charged later.
+fn charged_at_once(request: &Request<'_>, decision: &Decision) -> NanoUnits {
+    let is_final = request.settlement == Settlement::Final;
+    let goes_on = matches!(decision.verdict, Verdict::Allow | Verdict::Delay(_));
+    decision.price.filter(|_| is_final && goes_on).unwrap_or_default()
+}
+
+impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, LOG, TENANTS> {
+    /// Counts an outcome: in the metrics, for objectives, and against the loop guard's cap of failures.
+    pub(super) fn count_outcome(
+        &mut self,
+        now: Now,
+        measure: MeasureId,
+        outcome: &Outcome,
+        cost_delta: NanoUnits,
+    ) {
+        let is_error = outcome.is_error();
+        let result = if is_error { OutcomeResult::Failure } else { OutcomeResult::Success };
+        let latency_us = outcome.service_us();
+        let report =
+            OutcomeReport { status: outcome.status, latency_us, result, cost_delta, tokens_delta: 0 };
+        self.metrics.record_outcome(now, measure, &report);
+        let event = if is_error { SloEvent::Bad } else { SloEvent::Good };
+        self.alerts.record(now.instant, self.metrics.service_of(measure), event);
+        if is_error {
+            self.traffic.guard.record_failure(now.instant);
+        }
+    }
+
+    /// Counts usage that was measured elsewhere.
+    pub(super) fn count_event(&mut self, now: Now, event: &UsageEvent<'_>, amount: NanoUnits) {
+        let request =
+            Request { tenant: Some(event.tenant), service: Some(event.service), ..Request::default() };
+        let subject = Subject { request: &request, group: None };
+        let Measured { service, tenant, .. } =
+            measured(&self.limits, &subject, &Decision::plain(Verdict::Allow, Reason::NoLimit));
+        self.metrics.record_cost_event(&CostEvent {
+            service_id: service,
+            tenant_id: tenant,
+            timestamp: now,
+            cost_amount: amount,
+            metric_type: CostSource::UsageEvent,
+        });
+    }
+
+    /// Looks at the alerts, if there are any.
+    pub(super) fn tick_alerts(&mut self, now: Now) {
+        if self.alerts.is_idle() {
+            return;
+        }
+        self.metrics.advance(now);
+        let Self { metrics, queues, traffic, tickets, alerts, .. } = self;
+        let tickets_open = tickets.stats().open;
+        alerts.tick(now, &Gauges { metrics, queues, traffic, tickets_open, now: now.instant });
+    }
+}
+
+/// Where alerts read.
+struct Gauges<'a, const TENANTS: usize> {
+    metrics: &'a crate::metrics::GovernanceCollector,
+    queues: &'a PriorityScheduler<TENANTS>,
+    traffic: &'a TrafficController,
+    tickets_open: usize,
+    now: Instant,
+}
+
+impl<const TENANTS: usize> Readings for Gauges<'_, TENANTS> {
+    fn read(&self, metric: AlertMetric, scope: Option<&Scope>) -> Option<i128> {
+        match metric {
+            AlertMetric::RequestsPerSecond
+            | AlertMetric::DeniedRate
+            | AlertMetric::ErrorRate
+            | AlertMetric::CostPerMinute => self.read_counts(metric, scope),
+            AlertMetric::P95Latency => self.latency(scope).map(|latency| nanos(latency.p95)),
+            AlertMetric::P99Latency => self.latency(scope).map(|latency| nanos(latency.p99)),
+            AlertMetric::BreakersOpen => {
+                let scopes = self.traffic.scopes(self.now);
+                Some(count(scopes.filter(|scope| scope.state != BreakerState::Closed).count()))
+            }
+            AlertMetric::QueueDepth => self.waiting(scope),
+            AlertMetric::TicketsOpen => Some(count(self.tickets_open)),
+            AlertMetric::BurnRate => None,
+        }
+    }
+}
+
+impl<const TENANTS: usize> Gauges<'_, TENANTS> {
+    /// A figure of the last minute; of a service or a tenant, of the aggregation window before the present one and, where
+    /// it is a rate, of the present one with it.
+    fn read_counts(&self, metric: AlertMetric, scope: Option<&Scope>) -> Option<i128> {
+        let (minute, recent) = match scope {
+            None => {
+                let slot = self.metrics.last_minute();
+                let Slot { requests, allowed, denied, outcomes, errors, cost, .. } = slot;
+                let counts = Counts { requests, allowed, denied, outcomes, errors, cost };
+                (counts, counts)
+            }
+            Some(scope) => self.windows_of(scope),
+        };
+        match metric {
+            AlertMetric::RequestsPerSecond => Some(i128::from(minute.requests / 60)),
+            AlertMetric::CostPerMinute => Some(minute.cost.0),
+            AlertMetric::DeniedRate => rate(recent.denied, recent.requests),
+            _ => rate(recent.errors, recent.outcomes),
+        }
+    }
+
+    /// What a service or a tenant came to in the window before the present one, and in both.
+    fn windows_of(&self, scope: &Scope) -> (Counts, Counts) {
+        let (mut last, mut both) = (Counts::default(), Counts::default());
+        for series in self.metrics.series() {
+            let name = if scope.kind == Kind::Tenant { series.tenant } else { series.service };
+            if name == exact(scope) {
+                last.add(&series.last);
+                both.add(&series.last);
+                both.add(&series.current);
+            }
+        }
+        (last, both)
+    }
+
+    fn latency(&self, scope: Option<&Scope>) -> Option<Percentiles> {
+        let scope = match scope {
+            None => LatencyScope::All,
+            Some(scope) => LatencyScope::Named(scope.kind, exact(scope)?),
+        };
+        self.metrics.get_metric_percentiles(scope, Window::Minute)
+    }
+
+    /// How many requests wait: for a service, or in all queues.
+    fn waiting(&self, scope: Option<&Scope>) -> Option<i128> {
+        let service = scope.and_then(exact);
+        if let Some(service) = service {
+            let queue = self.queues.find(service)?;
+            return self.queues.get_queue_stats(self.now, queue).map(|stats| i128::from(stats.waiting));
+        }
+        let all = self.queues.slas().filter_map(|(queue, _)| self.queues.get_queue_stats(self.now, queue));
+        Some(all.map(|stats| i128::from(stats.waiting)).sum())
+    }
+}
+
+/// The name of an exact scope.
+fn exact(scope: &Scope) -> Option<&str> {
+    match &scope.pattern {
+        Pattern::Exact(name) => Some(name.as_str()),
+        Pattern::Any => None,
+    }
+}
+
+/// A part of a whole in parts of a million; none if there is no whole.
+fn rate(part: u64, whole: u64) -> Option<i128> {
+    (i128::from(part) * PPM).checked_div(i128::from(whole))
+}
+
+fn count(number: usize) -> i128 {
+    i128::try_from(number).unwrap_or(i128::MAX)
+}
+
+fn nanos(micros: u64) -> i128 {
+    i128::from(micros) * 1000
+}

@@ -1,0 +1,503 @@
+//! What is counted in time: who asked for what, what became of it, how long it took and what it cost.
+//!
+//! [`GovernanceCollector`] is told of each decision and each outcome once, and counts it everywhere: exactly in totals, in
+//! the present second of a [timeline](Resolution) and in the series of its service and tenant; within known bounds in
+//! rankings ([`SpaceSaving`]) and latencies ([`Percentiles`]). Counting looks up at most the series, and divides nothing
+//! but once a second. All-zero when empty; a full table counts for all others together, and says how often.
+
+mod correlate;
+mod latency;
+mod place;
+mod record;
+mod series;
+mod stats;
+mod timeline;
+mod top;
+
+pub use correlate::{CorrelateError, Correlation, Measure, SAMPLES_NEEDED};
+pub use latency::{
+    BOUNDS_US, Confidence, LATENCY_SCOPES_MAX, LatencyBuckets, LatencyScope, LatencyView, Percentiles,
+    SAMPLES_FEW, Window,
+};
+pub use record::{
+    CostEvent, CostSource, GovernanceMetric, Key, MeasureId, Measured, OutcomeReport, OutcomeResult,
+    PolicyMetric, QuotaEvent, QuotaMetric, RateLimitMetric,
+};
+pub use series::{Counts, OTHER, SERIES_MAX, SeriesView};
+pub use stats::{CostStatistics, PolicyStatistics, QuotaStatistics, RateLimitStatistics, VerdictKind};
+pub use timeline::{Resolution, Slot};
+pub use top::{Rank, SpaceSaving, TOP_MAX, Top, TopBy, TopEntry};
+
+use crate::decision::{Decision, Reason, Verdict};
+use crate::money::NanoUnits;
+use crate::policy::ActionKind;
+use crate::quota::QuotaUnit;
+use crate::time::{Nanos, Now, WallTime};
+use correlate::Samples;
+use latency::LatencyPool;
+use record::Pair;
+use series::{SeriesId, SeriesTable};
+use stats::{DecisionTable, Families};
+use timeline::Timeline;
+use top::{Places, Rankings};
+
+/// How long a window is in which series are compared with the one before: it begins with each minute of UTC.
+pub const AGGREGATION_WINDOW: Nanos = Nanos::from_seconds(WINDOW_SECONDS);
+const WINDOW_SECONDS: u64 = 60;
+
+/// How full the collector is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CollectorStats {
+    /// Pairs of a service and a tenant that have a series.
+    pub series: usize,
+    /// How many can have: [`SERIES_MAX`].
+    pub series_max: usize,
+    /// Requests of pairs that found no room.
+    pub overflowed: u64,
+    /// Latency scopes.
+    pub latency_scopes: usize,
+    /// How many there can be: [`LATENCY_SCOPES_MAX`].
+    pub latency_scopes_max: usize,
+    /// Requests whose latency scope found no room.
+    pub latency_overflowed: u64,
+    /// Outcomes of requests that are not known, or not any more: they are counted nowhere else.
+    pub stale: u64,
+}
+
+/// What requests of a service and a tenant came to.
+#[derive(Clone, Copy)]
+struct Requests {
+    requests: u64,
+    allowed: u64,
+    denied: u64,
+    delayed: u64,
+    tokens: u64,
+    wait: Nanos,
+}
+
+/// Everything that is counted in time.
+#[derive(Debug)]
+pub struct GovernanceCollector {
+    timeline: Timeline,
+    /// The number of the present window, in minutes since 1970.
+    window: u64,
+    /// How often everything was forgotten.
+    epoch: u32,
+    stale: u64,
+    decisions: DecisionTable,
+    series: SeriesTable,
+    rankings: Rankings,
+    families: Families,
+    latency: LatencyPool,
+}
+
+impl Default for GovernanceCollector {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl GovernanceCollector {
+    /// Nothing is counted yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            timeline: Timeline::EMPTY,
+            window: 0,
+            epoch: 0,
+            stale: 0,
+            decisions: DecisionTable::ZERO,
+            series: SeriesTable::EMPTY,
+            rankings: Rankings::EMPTY,
+            families: Families::ZERO,
+            latency: LatencyPool::EMPTY,
+        }
+    }
+
+    /// Forgets everything, in place. Outcomes of requests of before are counted as stale.
+    pub fn reset(&mut self) {
+        self.timeline = Timeline::EMPTY;
+        self.window = 0;
+        self.epoch = self.epoch.wrapping_add(1);
+        self.stale = 0;
+        self.decisions = DecisionTable::ZERO;
+        self.series.reset();
+        self.rankings.reset();
+        self.families = Families::ZERO;
+        self.latency.reset();
+    }
+
+    /// Goes on to the second of `now`, so that what is read is of this time. A clock that went back changes nothing: what
+    /// is counted then belongs to the latest second.
+    #[inline(always)] // one comparison, on the path of every decision
+    pub fn advance(&mut self, now: Now) {
+        if self.timeline.is_over(now.wall) {
+            self.begin_second(now.wall);
+        }
+    }
+
+    #[cold]
+    fn begin_second(&mut self, wall: WallTime) {
+        let second = self.timeline.roll(wall);
+        self.window = second / WINDOW_SECONDS;
+        self.latency.advance(second);
+    }
+
+    /// Counts a decision, and says where, so that its outcome can be counted there too.
+    pub fn record_decision(&mut self, now: Now, measured: &Measured<'_>, decision: &Decision) -> MeasureId {
+        self.advance(now);
+        self.decisions.count(decision.verdict.into(), decision.reason);
+        let is_denied = decision.verdict == Verdict::Deny;
+        let wait = match decision.verdict {
+            Verdict::Delay(wait) | Verdict::Queue(wait) => Some(wait),
+            Verdict::Allow | Verdict::Redirect | Verdict::Deny => None,
+        };
+        let requests = Requests {
+            requests: 1,
+            allowed: u64::from(decision.is_allowed()),
+            denied: u64::from(is_denied),
+            delayed: u64::from(wait.is_some()),
+            tokens: measured.tokens,
+            wait: wait.unwrap_or(Nanos::ZERO),
+        };
+        let pair = Pair { service: measured.service, tenant: measured.tenant };
+        let id = self.count_requests(&pair, &requests);
+        if measured.charged != NanoUnits::ZERO {
+            self.count_cost(id, &pair, measured.charged, CostSource::Decision);
+        }
+        if decision.quota.is_some() || decision.budget.is_some() {
+            let is_violation = matches!(decision.reason, Reason::OverQuota | Reason::OverBudget);
+            self.count_quota(id, if is_violation { QuotaEvent::Violation } else { QuotaEvent::WithinQuota });
+        }
+        if let Some(policy) = &decision.policy {
+            let is_denial = matches!(decision.reason, Reason::PolicyDenied | Reason::PolicyDefault);
+            let spoken = PolicyStatistics {
+                matches: u64::from(policy.decider.is_some()),
+                denials: u64::from(is_denial),
+                denials_by_default: u64::from(is_denial && policy.decider.is_none()),
+                alerts: u64::from(policy.enforcement_action == Some(ActionKind::Alert)),
+                enforcement_time: Nanos::ZERO,
+            };
+            self.families.policy.add(&spoken);
+        }
+        let scope = match &measured.scope {
+            Some((kind, key)) if decision.is_allowed() => {
+                let series = self.series.get_mut(id);
+                series.scope = self.latency.scope(series.scope, *kind, key);
+                series.scope
+            }
+            _ => 0,
+        };
+        MeasureId { epoch: self.epoch, series: id.link(), scope }
+    }
+
+    /// Counts what became of a request where its decision was counted. That of a request that is not known, or was
+    /// forgotten since, is counted as stale and nowhere else.
+    pub fn record_outcome(&mut self, now: Now, id: MeasureId, report: &OutcomeReport) {
+        self.advance(now);
+        let known = if id.epoch == self.epoch { self.series.by_link(id.series) } else { None };
+        let Some(series) = known else {
+            self.stale += 1;
+            return;
+        };
+        let failed = u64::from(report.result == OutcomeResult::Failure);
+        let slot = &mut self.timeline.present;
+        slot.outcomes += 1;
+        slot.errors += failed;
+        if let Some(status) = report.status {
+            let class = usize::from(status / 100).wrapping_sub(1);
+            if let Some(count) = slot.classes.get_mut(class) {
+                *count += 1;
+            }
+            slot.throttled += u64::from(status == 429);
+        }
+        if let Some(latency_us) = report.latency_us {
+            slot.timed += 1;
+            slot.latency_sum_us = slot.latency_sum_us.saturating_add(latency_us);
+            slot.latency_max_us = slot.latency_max_us.max(latency_us);
+            self.latency.record(id.scope, latency_us);
+        }
+        let counted = self.series.get_mut(series);
+        let counts = counted.counts(self.window);
+        counts.outcomes += 1;
+        counts.errors += failed;
+        counted.extra.tokens = counted.extra.tokens.saturating_add_signed(report.tokens_delta);
+        if report.cost_delta != NanoUnits::ZERO {
+            self.count_cost_of_outcome(series, report.cost_delta);
+        }
+    }
+
+    /// Counts requests of a service and a tenant that were decided elsewhere. They have no reason, and no outcome unless
+    /// that is told by the answer.
+    pub fn record_rate_limit(&mut self, metric: &RateLimitMetric<'_>) -> MeasureId {
+        self.advance(metric.timestamp);
+        let requests = Requests {
+            requests: metric.allowed.saturating_add(metric.denied),
+            allowed: metric.allowed,
+            denied: metric.denied,
+            delayed: if metric.wait_time > Nanos::ZERO { metric.allowed } else { 0 },
+            tokens: metric.tokens_used,
+            wait: metric.wait_time,
+        };
+        let pair = Pair { service: metric.service_id, tenant: metric.tenant_id };
+        let id = self.count_requests(&pair, &requests);
+        MeasureId { epoch: self.epoch, series: id.link(), scope: 0 }
+    }
+
+    /// Counts what a quota or a budget said elsewhere than for a decision.
+    pub fn record_quota_event(&mut self, metric: &QuotaMetric<'_>) {
+        self.advance(metric.timestamp);
+        let id = self.series.find_or_add(&Pair { service: None, tenant: metric.tenant_id });
+        self.count_quota(id, metric.standing);
+        self.families.highest_percent = self.families.highest_percent.max(metric.percent_utilized);
+        if let (Some(unit), QuotaEvent::Violation) = (metric.quota_type, metric.standing) {
+            self.families.by_unit[unit as usize] += 1;
+        }
+    }
+
+    /// Counts what policies said elsewhere than for a decision.
+    pub fn record_policy_event(&mut self, metric: &PolicyMetric) {
+        self.advance(metric.timestamp);
+        let PolicyMetric { policy_id, matches, denials, alerts, enforcement_time, .. } = *metric;
+        let denials_by_default = if policy_id.is_none() { denials } else { 0 };
+        let spoken = PolicyStatistics { matches, denials, denials_by_default, alerts, enforcement_time };
+        self.families.policy.add(&spoken);
+    }
+
+    /// Counts a cost that was charged elsewhere than for a decision or an outcome.
+    pub fn record_cost_event(&mut self, event: &CostEvent<'_>) {
+        self.advance(event.timestamp);
+        let pair = Pair { service: event.service_id, tenant: event.tenant_id };
+        let id = self.series.find_or_add(&pair);
+        self.count_cost(id, &pair, event.cost_amount, event.metric_type);
+    }
+
+    /// Everything that was counted since the start.
+    #[must_use]
+    pub fn totals(&self) -> Slot {
+        self.timeline.total()
+    }
+
+    /// What was counted in the present second and the 59 before it.
+    #[must_use]
+    pub fn last_minute(&self) -> Slot {
+        let mut sum = Slot::EMPTY;
+        self.get_timeline(Resolution::Second, &mut |_, slot| slot.into_iter().for_each(|slot| sum.add(slot)));
+        sum
+    }
+
+    /// How many decisions had a verdict and a reason.
+    #[must_use]
+    pub const fn decisions_of(&self, verdict: VerdictKind, reason: Reason) -> u64 {
+        self.decisions.of(verdict, reason)
+    }
+
+    /// How many decisions there were, by verdict and reason, as far as there were any.
+    pub fn decisions(&self) -> impl Iterator<Item = (VerdictKind, Reason, u64)> + '_ {
+        self.decisions.each()
+    }
+
+    /// Every series in the order of coming, the one of all others last.
+    pub fn series(&self) -> impl Iterator<Item = SeriesView<'_>> + '_ {
+        self.series.views(self.window)
+    }
+
+    /// Requests that were decided; of a service, those of its series.
+    #[must_use]
+    pub fn get_rate_limit_stats(&self, service: Option<&str>) -> RateLimitStatistics {
+        let mut stats = RateLimitStatistics::default();
+        for (_, series) in self.series.each().filter(|([its, _], _)| service.is_none() || *its == service) {
+            let total = series.total();
+            stats.requests += total.requests;
+            stats.allowed += total.allowed;
+            stats.denied += total.denied;
+            stats.tokens_used = stats.tokens_used.saturating_add(series.extra.tokens);
+            stats.wait_time = Nanos(stats.wait_time.0.saturating_add(series.extra.wait));
+        }
+        stats
+    }
+
+    /// Quotas and budgets that spoke for decisions; of a tenant, those of its series.
+    #[must_use]
+    pub fn get_quota_stats(&self, tenant: Option<&str>) -> QuotaStatistics {
+        let mut stats = QuotaStatistics::default();
+        if tenant.is_none() {
+            return self.families.quota;
+        }
+        for (_, series) in self.series.each().filter(|([_, its], _)| *its == tenant) {
+            stats.events += series.extra.quota_events;
+            stats.violations += series.extra.quota_violations;
+        }
+        stats
+    }
+
+    /// Violations of quotas that count `unit`, as far as they were told by [`GovernanceCollector::record_quota_event`].
+    #[must_use]
+    pub const fn quota_violations_of(&self, unit: QuotaUnit) -> u64 {
+        self.families.by_unit[unit as usize]
+    }
+
+    /// Policies that spoke for decisions. What each of them did is told by
+    /// [`PolicyEngine`](crate::policy::PolicyEngine).
+    #[must_use]
+    pub const fn get_policy_stats(&self) -> PolicyStatistics {
+        self.families.policy
+    }
+
+    /// What was charged: to a service, to a tenant, for both together, or all of it.
+    #[must_use]
+    pub fn get_cost_stats(&self, service: Option<&str>, tenant: Option<&str>) -> CostStatistics {
+        let mut stats = CostStatistics::default();
+        let is_meant = |view: &SeriesView<'_>| {
+            (service.is_none() || view.service == service) && (tenant.is_none() || view.tenant == tenant)
+        };
+        for view in self.series().filter(is_meant) {
+            stats.total += view.total.cost;
+            stats.current += view.current.cost;
+            stats.last += view.last.cost;
+        }
+        stats
+    }
+
+    /// What was charged for requests when they were decided, for what became of them, and for other usage.
+    #[must_use]
+    pub const fn cost_of(&self, source: CostSource) -> NanoUnits {
+        self.families.by_source[source as usize]
+    }
+
+    /// Calls `each` with the start of each slot of a timeline, oldest first, and what was counted in it; none where there
+    /// is no data. The last slot is the present one. Nothing is called before anything was counted.
+    pub fn get_timeline(&self, resolution: Resolution, each: &mut impl FnMut(WallTime, Option<&Slot>)) {
+        self.timeline.each(resolution, each);
+    }
+
+    /// The services with the most.
+    #[must_use]
+    pub fn get_top_services(&self, by: TopBy) -> Top<'_> {
+        self.rankings.services[by as usize].ranking()
+    }
+
+    /// The tenants with the most.
+    #[must_use]
+    pub fn get_top_tenants(&self, by: TopBy) -> Top<'_> {
+        self.rankings.tenants[by as usize].ranking()
+    }
+
+    /// How long answers took; none if the scope is not known or nothing was counted in the window.
+    #[must_use]
+    pub fn get_metric_percentiles(&self, scope: LatencyScope<'_>, window: Window) -> Option<Percentiles> {
+        self.latency.percentiles(scope, window)
+    }
+
+    /// Latencies since the start by fixed bounds; none if the scope is not known.
+    #[must_use]
+    pub fn latency_buckets(&self, scope: LatencyScope<'_>) -> Option<&LatencyBuckets> {
+        self.latency.buckets(scope)
+    }
+
+    /// The latency scopes, in the order of coming.
+    pub fn latency_scopes(&self) -> impl Iterator<Item = LatencyView<'_>> + '_ {
+        self.latency.views()
+    }
+
+    /// Whether two measures go together, over the slots of a timeline that have data of both.
+    ///
+    /// # Errors
+    /// [`CorrelateError`] if there are too few, or if one measure never changes.
+    pub fn correlate_metrics(
+        &self,
+        one: Measure,
+        other: Measure,
+        resolution: Resolution,
+    ) -> Result<Correlation, CorrelateError> {
+        let mut samples = Samples::EMPTY;
+        self.get_timeline(resolution, &mut |_, slot| {
+            if let Some(slot) = slot
+                && let (Some(one), Some(other)) = (one.of(slot), other.of(slot))
+            {
+                samples.push(one, other);
+            }
+        });
+        samples.correlate([one, other])
+    }
+
+    /// How full the collector is.
+    #[must_use]
+    pub const fn stats(&self) -> CollectorStats {
+        CollectorStats {
+            series: self.series.len(),
+            series_max: SERIES_MAX,
+            overflowed: self.series.overflowed(),
+            latency_scopes: self.latency.len(),
+            latency_scopes_max: LATENCY_SCOPES_MAX,
+            latency_overflowed: self.latency.overflowed(),
+            stale: self.stale,
+        }
+    }
+
+    #[inline]
+    fn count_requests(&mut self, pair: &Pair<'_>, more: &Requests) -> SeriesId {
+        let slot = &mut self.timeline.present;
+        slot.requests += more.requests;
+        slot.allowed += more.allowed;
+        slot.denied += more.denied;
+        slot.delayed += more.delayed;
+        let id = self.series.find_or_add(pair);
+        let series = self.series.get_mut(id);
+        let counts = series.counts(self.window);
+        counts.requests += more.requests;
+        counts.allowed += more.allowed;
+        counts.denied += more.denied;
+        series.extra.tokens = series.extra.tokens.saturating_add(more.tokens);
+        series.extra.wait = series.extra.wait.saturating_add(more.wait.0);
+        if id == SeriesId::Other {
+            // The series of all others belongs to no pair whose places it could note.
+            series.by_requests = Places::NONE;
+            series.by_violations = Places::NONE;
+        }
+        self.rankings.add(TopBy::Requests, &mut series.by_requests, pair, more.requests);
+        if more.denied > 0 {
+            self.rankings.add(TopBy::Violations, &mut series.by_violations, pair, more.denied);
+        }
+        id
+    }
+
+    fn count_quota(&mut self, id: SeriesId, event: QuotaEvent) {
+        let violations = u64::from(event == QuotaEvent::Violation);
+        self.families.quota.events += 1;
+        self.families.quota.violations += violations;
+        let extra = &mut self.series.get_mut(id).extra;
+        extra.quota_events += 1;
+        extra.quota_violations += violations;
+    }
+
+    fn count_cost(&mut self, id: SeriesId, pair: &Pair<'_>, cost: NanoUnits, source: CostSource) {
+        self.timeline.present.cost += cost;
+        self.families.by_source[source as usize] += cost;
+        let series = self.series.get_mut(id);
+        series.counts(self.window).cost += cost;
+        if id == SeriesId::Other {
+            series.by_cost = Places::NONE;
+        }
+        rank_cost(&mut self.rankings, &mut series.by_cost, pair, cost);
+    }
+
+    /// What an outcome cost beyond its decision, or less. The keys are those that its series has kept; rankings do not
+    /// hear of pairs that have none.
+    #[cold]
+    fn count_cost_of_outcome(&mut self, id: SeriesId, cost: NanoUnits) {
+        self.timeline.present.cost += cost;
+        self.families.by_source[CostSource::Outcome as usize] += cost;
+        let (series, pair) = self.series.with_pair(id);
+        series.counts(self.window).cost += cost;
+        rank_cost(&mut self.rankings, &mut series.by_cost, &pair, cost);
+    }
+}
+
+fn rank_cost(rankings: &mut Rankings, places: &mut Places, pair: &Pair<'_>, cost: NanoUnits) {
+    if cost >= NanoUnits::ZERO {
+        rankings.add(TopBy::Cost, places, pair, cost.as_spent());
+    } else {
+        rankings.take_back(TopBy::Cost, pair, (-cost).as_spent());
+    }
+}

@@ -1,0 +1,48 @@
+//! Where requests are counted, apart from their decisions.
+
+use super::record::Pair;
+use super::series::SeriesId;
+use super::{GovernanceCollector, MeasureId, Measured};
+use crate::money::NanoUnits;
+use crate::scope::KeyHash;
+use crate::time::Now;
+
+impl GovernanceCollector {
+    /// Where outcomes of such requests are counted, without counting a decision: of requests that were decided elsewhere.
+    pub fn locate(&mut self, now: Now, measured: &Measured<'_>) -> MeasureId {
+        self.advance(now);
+        let pair = Pair { service: measured.service, tenant: measured.tenant };
+        let id = self.series.find_or_add(&pair);
+        let scope = match &measured.scope {
+            Some((kind, key)) => {
+                let series = self.series.get_mut(id);
+                series.scope = self.latency.scope(series.scope, *kind, key);
+                series.scope
+            }
+            None => 0,
+        };
+        MeasureId { epoch: self.epoch, series: id.link(), scope }
+    }
+
+    /// Counts what was charged for a request after its decision: when its turn came.
+    pub(crate) fn record_charge(&mut self, now: Now, id: MeasureId, amount: NanoUnits) {
+        self.advance(now);
+        if let Some(series) = self.known(id)
+            && amount != NanoUnits::ZERO
+        {
+            self.count_cost_of_outcome(series, amount);
+        }
+    }
+
+    /// The hash of the service that a request was for; none if it named none, or has no series of its own.
+    pub(crate) fn service_of(&mut self, id: MeasureId) -> Option<KeyHash> {
+        let series = self.known(id)?;
+        let (_, pair) = self.series.with_pair(series);
+        pair.service.map(|key| key.hash)
+    }
+
+    /// The series of a request that was counted since everything was forgotten.
+    pub(super) fn known(&self, id: MeasureId) -> Option<SeriesId> {
+        if id.epoch == self.epoch { self.series.by_link(id.series) } else { None }
+    }
+}

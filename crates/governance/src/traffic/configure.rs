@@ -1,0 +1,187 @@
+//! Breakers, retry policies and the guard's settings: what operators configure.
+
+use super::rules::Rule;
+use super::{OutboundScope, RULES_MAX, SCOPES_MAX, TrafficController};
+use crate::breaker::{BreakerMode, BreakerSpec, CircuitBreaker};
+use crate::chained_table::Place;
+use crate::loop_guard::GuardSettings;
+use crate::mode::Mode;
+use crate::retry::{RetryBudget, RetrySpec};
+use crate::scope::{KeyName, Kind, Name, NameRef, Pattern};
+use core::fmt;
+
+/// Why a breaker or a retry policy cannot be configured. Nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrafficError {
+    /// There is one for this scope already.
+    Duplicate,
+    /// There are as many as there can be.
+    Full,
+    /// Breakers and retry policies name more scopes than there can be.
+    ScopesFull,
+}
+
+impl fmt::Display for TrafficError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Duplicate => f.write_str("its scope has one already"),
+            Self::Full => write!(f, "there can be at most {RULES_MAX}"),
+            Self::ScopesFull => {
+                write!(
+                    f,
+                    "breakers and retry policies can name at most {SCOPES_MAX} scopes; route:* is for all others"
+                )
+            }
+        }
+    }
+}
+
+impl core::error::Error for TrafficError {}
+
+/// Whether a rule can be added to those there are.
+pub(crate) fn check_rule<T: Rule>(rules: &[T], rule: &T) -> Result<(), TrafficError> {
+    if rules.iter().any(|other| other.scope() == rule.scope()) {
+        return Err(TrafficError::Duplicate);
+    }
+    if rules.len() == RULES_MAX { Err(TrafficError::Full) } else { Ok(()) }
+}
+
+/// Whether there is a place for every scope that is named.
+pub(crate) fn check_rules(breakers: &[BreakerSpec], retries: &[RetrySpec]) -> Result<(), TrafficError> {
+    let named = breakers.iter().filter_map(exact).count();
+    let more = retries
+        .iter()
+        .filter_map(exact)
+        .filter(|name| !breakers.iter().filter_map(exact).any(|other| other == *name))
+        .count();
+    if named + more > SCOPES_MAX { Err(TrafficError::ScopesFull) } else { Ok(()) }
+}
+
+/// The name of the scope that a rule is for alone.
+fn exact<T: Rule>(rule: &T) -> Option<&Name> {
+    match &rule.scope().pattern {
+        Pattern::Exact(name) => Some(name),
+        Pattern::Any => None,
+    }
+}
+
+impl TrafficController {
+    /// Puts the guard's settings, breakers and retry policies in force, of which [`check_rules`] has found that they fit.
+    /// A breaker whose terms are the same goes on as it stands; another begins anew. Scopes that were made on demand stay
+    /// if there is still a template for them, and room.
+    pub(crate) fn configure(
+        &mut self,
+        guard: &GuardSettings,
+        breakers: &[BreakerSpec],
+        retries: &[RetrySpec],
+    ) {
+        self.guard.configure(*guard);
+        self.each_scope(|this, scope| {
+            let kept = this.breakers.get(scope.breaker_rule).copied();
+            let next = find(breakers, scope.name.as_str());
+            if kept.map(terms) != next.map(terms) {
+                scope.breaker = CircuitBreaker::EMPTY;
+            }
+            let kept = this.retries.get(scope.retry_rule).copied();
+            if kept.map(|rule| rule.budget_milli)
+                != find(retries, scope.name.as_str()).map(|rule| rule.budget_milli)
+            {
+                scope.budget = RetryBudget::EMPTY;
+            }
+        });
+        self.breakers.copy_from(breakers);
+        self.retries.copy_from(retries);
+        self.each_scope(|this, scope| {
+            scope.breaker_rule = this.breakers.number_for(scope.name.as_str());
+            scope.retry_rule = this.retries.number_for(scope.name.as_str());
+        });
+        let is_named = |name: &Name| {
+            breakers
+                .iter()
+                .filter_map(exact)
+                .chain(retries.iter().filter_map(exact))
+                .any(|other| other == name)
+        };
+        // Those that nothing is for any more go, and then as many as the named ones need.
+        let missing = breakers
+            .iter()
+            .filter_map(exact)
+            .chain(retries.iter().filter_map(exact))
+            .filter(|name| self.find(name.as_str()).is_none())
+            .count();
+        for index in (0..SCOPES_MAX).rev() {
+            let Some(place) = self.scopes.place(index) else { continue };
+            let Some(scope) = self.scopes.get(place) else { continue };
+            let is_over = scope.breaker_rule == 0 && scope.retry_rule == 0;
+            let is_in_the_way = self.scopes.len() + missing > SCOPES_MAX && !is_named(&scope.name);
+            if is_over || is_in_the_way {
+                self.scopes.remove(place);
+            }
+        }
+        for name in breakers.iter().filter_map(exact).chain(retries.iter().filter_map(exact)) {
+            if self.find(name.as_str()).is_none() {
+                self.create(name.as_str());
+            }
+        }
+    }
+
+    /// Takes the configuration of another controller, without its scopes' state. Its breakers and its guard only look on:
+    /// what a log tells has happened, and cannot be refused.
+    pub(crate) fn configure_to_look_on(&mut self, other: &Self) {
+        let guard = GuardSettings { mode: Mode::Shadow, ..*other.guard.settings() };
+        self.configure(&guard, other.breakers.as_slice(), other.retries.as_slice());
+        for breaker in self.breakers.as_mut_slice() {
+            if breaker.mode == BreakerMode::Enforce {
+                breaker.mode = BreakerMode::Shadow;
+            }
+        }
+    }
+
+    /// The breakers that are configured, in the order of the file.
+    #[must_use]
+    pub fn breaker_specs(&self) -> &[BreakerSpec] {
+        self.breakers.as_slice()
+    }
+
+    /// The retry policies that are configured, in the order of the file.
+    #[must_use]
+    pub fn retry_specs(&self) -> &[RetrySpec] {
+        self.retries.as_slice()
+    }
+
+    /// Makes a scope of this name, if there is room.
+    pub(super) fn create(&mut self, name: &str) -> Option<Place> {
+        let key = KeyName::LowerCase(NameRef::new(name).ok()?);
+        let name = key.to_name();
+        let hash = self.secret.hash(Kind::Route, key);
+        let scope = OutboundScope {
+            name,
+            breaker_rule: self.breakers.number_for(name.as_str()),
+            retry_rule: self.retries.number_for(name.as_str()),
+            ..OutboundScope::EMPTY
+        };
+        self.scopes.insert(hash.0, scope).ok()
+    }
+
+    fn each_scope(&mut self, mut change: impl FnMut(&Self, &mut OutboundScope)) {
+        for index in 0..SCOPES_MAX {
+            let Some(place) = self.scopes.place(index) else { continue };
+            let Some(mut scope) = self.scopes.get(place).copied() else { continue };
+            change(self, &mut scope);
+            if let Some(kept) = self.scopes.get_mut(place) {
+                *kept = scope;
+            }
+        }
+    }
+}
+
+/// The rule of a scope.
+fn find<T: Rule>(rules: &[T], name: &str) -> Option<T> {
+    let own = rules.iter().find(|rule| exact(*rule).is_some_and(|exact| exact.as_str() == name));
+    own.or_else(|| rules.iter().find(|rule| rule.scope().pattern == Pattern::Any)).copied()
+}
+
+/// The terms of a breaker, apart from the scopes that they are for.
+fn terms(spec: BreakerSpec) -> BreakerSpec {
+    BreakerSpec { scope: BreakerSpec::EMPTY.scope, ..spec }
+}

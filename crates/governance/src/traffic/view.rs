@@ -1,0 +1,119 @@
+//! How scopes stand, and what operators do to them by hand.
+
+use super::{BreakerNotice, CallCounters, ScopeId, TRANSITIONS_KEPT, TrafficController, draw};
+use crate::breaker::{BreakerOverride, BreakerSpec, BreakerState, BreakerStats};
+use crate::notice::Notices;
+use crate::retry::{Attempt, RetryBudget, RetryDecision, RetrySpec};
+use crate::time::{Instant, Now};
+
+/// How a scope stands.
+#[derive(Clone, Copy, Debug)]
+pub struct ScopeView<'a> {
+    /// The scope.
+    pub id: ScopeId,
+    /// Its name, `provider:method`.
+    pub name: &'a str,
+    /// The terms of its breaker; none if it has none.
+    pub breaker: Option<&'a BreakerSpec>,
+    /// The state of its breaker; closed if it has none.
+    pub state: BreakerState,
+    /// What its breaker has counted.
+    pub stats: BreakerStats,
+    /// Its retry policy; none if it has none.
+    pub retry: Option<&'a RetrySpec>,
+    /// What is left of its retry budget.
+    pub budget: RetryBudget,
+    /// What became of its calls.
+    pub counters: CallCounters,
+}
+
+impl TrafficController {
+    /// The scopes that there are, in the order in which they came.
+    pub fn scopes(&self, now: Instant) -> impl Iterator<Item = ScopeView<'_>> + '_ {
+        self.scopes.iter().filter_map(move |(place, _)| self.scope(now, ScopeId(place)))
+    }
+
+    /// How a scope stands; none if it is gone.
+    #[must_use]
+    pub fn scope(&self, now: Instant, id: ScopeId) -> Option<ScopeView<'_>> {
+        let scope = self.scopes.get(id.0)?;
+        Some(ScopeView {
+            id,
+            name: scope.name.as_str(),
+            breaker: self.breakers.get(scope.breaker_rule),
+            state: scope.breaker.state(now),
+            stats: scope.breaker.stats(),
+            retry: self.retries.get(scope.retry_rule),
+            budget: scope.budget,
+            counters: scope.counters,
+        })
+    }
+
+    /// How many scopes there are.
+    #[must_use]
+    pub const fn scope_count(&self) -> usize {
+        self.scopes.len()
+    }
+
+    /// What became of the calls of all scopes together.
+    #[must_use]
+    pub const fn totals(&self) -> &CallCounters {
+        &self.totals
+    }
+
+    /// The calls that found no place among the scopes, and went on without a breaker.
+    #[must_use]
+    pub const fn overflow(&self) -> &CallCounters {
+        &self.overflow
+    }
+
+    /// The last changes of breakers, each kept until 128 others have come.
+    #[must_use]
+    pub const fn transitions(&self) -> &Notices<BreakerNotice, TRANSITIONS_KEPT> {
+        &self.transitions
+    }
+
+    /// Says whether a call of a scope would be worth another attempt. Nothing is charged and nothing counted. None if the
+    /// scope is gone or has no retry policy.
+    #[must_use]
+    pub fn would_retry(&self, id: ScopeId, attempt: &Attempt) -> Option<RetryDecision> {
+        let scope = self.scopes.get(id.0)?;
+        let spec = self.retries.get(scope.retry_rule)?;
+        let mut random = self.random;
+        Some(spec.decide(attempt, &scope.budget, draw(&mut random)))
+    }
+
+    /// Sets a breaker by hand. Returns whether there is one.
+    pub fn set_override(&mut self, now: Now, id: ScopeId, to: BreakerOverride) -> bool {
+        let Some(scope) = self.scopes.get_mut(id.0) else { return false };
+        if scope.breaker_rule == 0 {
+            return false;
+        }
+        let transition = scope.breaker.set_override(now.instant, to);
+        if let Some(transition) = transition {
+            self.transitions.push(BreakerNotice { at: now.wall, scope: scope.name, transition });
+        }
+        true
+    }
+
+    /// Closes the breaker of a scope, fills its retry budget, and forgets what it has counted. What is under way is told
+    /// to a breaker that does not know it any more. Returns whether it is there.
+    pub fn reset_scope(&mut self, id: ScopeId) -> bool {
+        let Some(scope) = self.scopes.get_mut(id.0) else { return false };
+        scope.breaker.reset();
+        scope.budget = RetryBudget::EMPTY;
+        scope.counters = CallCounters::ZERO;
+        true
+    }
+
+    /// Does that to all scopes, and forgets what was counted of all of them together.
+    pub fn reset_scopes(&mut self) {
+        for index in 0..super::SCOPES_MAX {
+            if let Some(place) = self.scopes.place(index) {
+                self.reset_scope(ScopeId(place));
+            }
+        }
+        self.totals = CallCounters::ZERO;
+        self.overflow = CallCounters::ZERO;
+    }
+}
