@@ -12,12 +12,14 @@
 //! - [`call`] adds to a request what quotas count and prices are for: [`Call`];
 //! - [`money`] rounds, [`price`] says what amounts cost, [`billing`] makes invoices: [`Billing`];
 //! - [`quota`] models all quotas together: [`Quotas`];
+//! - [`breaker`] says what a circuit breaker does, from its whole history: [`Breaker`];
 //! - [`fair`] says what a scheduler owes those who wait;
 //! - [`policy`] decides requests by policies: [`Policies`];
 //! - [`governed`] is the whole, limits, quotas, budgets and bills: [`Governed`].
 
 mod account;
 pub mod billing;
+pub mod breaker;
 pub mod call;
 pub mod fair;
 pub mod governed;
@@ -32,6 +34,7 @@ pub mod rule;
 pub mod scope;
 
 pub use billing::Billing;
+pub use breaker::Breaker;
 pub use call::Call;
 pub use governed::Governed;
 pub use limiter::{Counts, Limiter, Outcome, Verdict};

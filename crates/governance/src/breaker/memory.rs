@@ -72,9 +72,9 @@ impl Memory {
         let (word, bit) = (usize::from(self.cursor >> 6) % SLOW_WORD, place & 63);
         let was = |words: &[u64; WORDS], word: usize| u32::from(words[word] >> bit & 1 == 1);
         // What has not been filled yet is zero.
-        self.failed = (self.failed + failed).saturating_sub(was(&self.words, word));
-        self.slow = (self.slow + slow).saturating_sub(was(&self.words, SLOW_WORD + word));
-        self.total = (self.total + 1).min(calls);
+        self.failed = self.failed.saturating_add(failed).saturating_sub(was(&self.words, word));
+        self.slow = self.slow.saturating_add(slow).saturating_sub(was(&self.words, SLOW_WORD + word));
+        self.total = self.total.saturating_add(1).min(calls);
         for (word, mark) in [(word, failed), (SLOW_WORD + word, slow)] {
             self.words[word] = self.words[word] & !(1 << bit) | u64::from(mark) << bit;
         }
@@ -100,7 +100,9 @@ impl Memory {
         }
         let bucket = &mut self.words[usize::from(self.cursor) % WORDS];
         if *bucket & BUCKET_CALLS_MAX < BUCKET_CALLS_MAX {
-            *bucket += 1 | u64::from(failed) << COUNT_BITS | u64::from(slow) << (2 * COUNT_BITS);
+            // Wrapping, for a window of another kind that was not forgotten.
+            *bucket = bucket
+                .wrapping_add(1 | u64::from(failed) << COUNT_BITS | u64::from(slow) << (2 * COUNT_BITS));
             self.push_probe(failed, slow);
         }
     }
