@@ -8,11 +8,17 @@
 //! Callers lie in a table of [`LOOPS_MAX`] entries that keeps the most frequent ones. A request is decided without a scan
 //! of it. Source: Metwally, Agrawal, El Abbadi, "Efficient Computation of Frequent and Top-k Elements in Data Streams".
 
+mod ladder;
+mod minute;
+mod operate;
 mod settings;
+mod table;
 
 pub use settings::{GUARD_FIELDS, GUARD_TIME_MAX, GuardDraft, GuardSettings};
 
-use crate::request::RequestPriority;
+use minute::Minute;
+use table::Table;
+
 use crate::scope::{KeyHash, Name};
 use crate::time::{Instant, Nanos};
 use core::fmt;
@@ -210,75 +216,16 @@ pub struct GuardStats {
 #[derive(Debug)]
 pub struct LoopGuard {
     settings: GuardSettings,
-}
-
-impl LoopGuard {
-    /// A guard that has no say.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { settings: GuardSettings::IDLE }
-    }
-
-    /// Whether nothing is configured that it could do.
-    #[must_use]
-    pub const fn is_idle(&self) -> bool {
-        self.settings.is_idle()
-    }
-
-    /// What is configured.
-    #[must_use]
-    pub const fn settings(&self) -> &GuardSettings {
-        &self.settings
-    }
-
-    /// Configures it. What was counted stays, unless the mode changes: shadow mode leaves no strikes behind.
-    pub fn configure(&mut self, settings: GuardSettings) {
-        self.settings = settings;
-    }
-
-    /// Forgets what was counted, and keeps what is configured.
-    pub fn reset(&mut self) {}
-
-    /// What [`LoopGuard::admit`] would answer. It counts nothing.
-    #[must_use]
-    pub fn peek(
-        &self,
-        _now: Instant,
-        _key: Option<&LoopKey<'_>>,
-        _class: Option<RequestPriority>,
-    ) -> GuardAnswer {
-        GuardAnswer::PASS
-    }
-
-    /// Counts a request and decides it. Without a key it is in no loop; without a class it is of the usual one.
-    pub fn admit(
-        &mut self,
-        _now: Instant,
-        _key: Option<&LoopKey<'_>>,
-        _class: Option<RequestPriority>,
-    ) -> GuardAnswer {
-        GuardAnswer::PASS
-    }
-
-    /// Counts an outcome that failed.
-    pub fn record_failure(&mut self, _now: Instant) {}
-
-    /// How long degraded mode lasts from now on; none if there is none. In shadow mode it has no effect.
-    #[must_use]
-    pub fn degraded_until(&self, _now: Instant) -> Option<Nanos> {
-        None
-    }
-
-    /// The callers in the table: the highest level first, then the highest count.
-    pub fn loops(&self, _now: Instant) -> impl Iterator<Item = LoopView> + '_ {
-        core::iter::empty()
-    }
-
-    /// What it has seen and done.
-    #[must_use]
-    pub fn stats(&self, _now: Instant) -> GuardStats {
-        GuardStats::default()
-    }
+    table: Table,
+    /// The requests that passed.
+    requests: Minute,
+    failures: Minute,
+    /// When the blocks that were made are over.
+    block_ends: [Instant; BLOCKED_MAX],
+    degraded_until: Instant,
+    /// The latest time that it was told: time does not go back.
+    latest: Instant,
+    counts: GuardStats,
 }
 
 impl Default for LoopGuard {
@@ -288,3 +235,6 @@ impl Default for LoopGuard {
 }
 
 const _: () = assert!(size_of::<LoopGuard>() <= 64 << 10);
+
+#[cfg(test)]
+mod tests;

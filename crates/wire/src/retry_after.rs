@@ -104,9 +104,13 @@ fn rfc850(day: &[u8], text: &[u8], now: WallTime) -> Option<i64> {
     gmt(&text[20..])?;
     let in_century: u16 = small_decimal(&text[8..10])?;
     let this_year = now.to_civil().0.year;
-    // Two digits that would be more than 50 years ahead stand for the last year with these digits.
     let year = this_year - this_year % 100 + in_century;
-    let year = if year > this_year + 50 { year - 100 } else { year };
+    // Two digits stand for the nearest year that ends in them; fifty years ahead is the last that is ahead.
+    let year = match year {
+        _ if year > this_year + 50 => year - 100,
+        _ if year + 50 <= this_year => year + 100,
+        _ => year,
+    };
     seconds(year, &text[4..7], small_decimal(&text[1..3])?, &text[11..19])
 }
 
