@@ -52,6 +52,8 @@ const EVALUATION_PERIOD: Nanos = Nanos::from_seconds(1);
 /// Places of the look-up of objectives: twice as many as there can be, so that there is always a free one.
 const INDEX_PLACES: usize = 2 * SLOS_MAX;
 
+const _: () = assert!(SLOS_MAX == u16::BITS as usize, "each objective has a bit");
+
 /// Where rules read what they look at.
 pub trait Readings {
     /// The present value of a metric, in the unit of [`AlertMetric`], for a scope, or for everything; none if there is

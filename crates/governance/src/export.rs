@@ -1,15 +1,25 @@
 //! Writing what the engine knows for other programs: JSON objects and CSV records, one a line, into a sink of the
 //! caller's.
 //!
+//! Figures, which a monitoring system reads, go through a [`FigureSink`]: one visit gives them as CSV, as JSON or in the
+//! text format of Prometheus.
+//!
 //! [`ObjectWriter`] and [`RecordWriter`] have the same shape: `begin`, a call for each member or field, `end`. Nothing
 //! is kept in between, and every method hands the sink's error on.
 
 mod csv;
+mod figures;
 mod json;
+mod prometheus;
 mod rows;
 
 pub use csv::RecordWriter;
+pub use figures::{
+    CsvFigures, Figure, FigureKind, FigureSink, FiguresFormat, HistogramFigure, JsonFigures, LABELS_MAX,
+    Label, write_figures,
+};
 pub use json::ObjectWriter;
+pub use prometheus::{FAMILIES_MAX, PrometheusWriter};
 pub(crate) use rows::{Value, write_header, write_row};
 
 /// The form in which usage and bills are handed out.

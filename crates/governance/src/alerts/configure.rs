@@ -87,7 +87,7 @@ impl GovernanceAlerts {
         // What can be refused comes before anything goes.
         self.check_objective(rule, Some(number))?;
         let frees = u32::from(old.has_objective());
-        if entry.has_objective() && self.in_use.count_ones() - frees >= SLOS_MAX as u32 {
+        if entry.has_objective() && self.in_use.count_ones() - frees == u16::BITS {
             return Err(AlertError::ObjectivesFull);
         }
         self.take(number);
