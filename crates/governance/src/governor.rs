@@ -292,6 +292,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
             .check_configuration(config.slas(), config.weights())
             .map_err(ConfigureError::Priorities)?;
         check_rules(config.breakers(), config.retries()).map_err(ConfigureError::Traffic)?;
+        config.guard.check().map_err(|error| ConfigureError::Traffic(TrafficError::Guard(error)))?;
         self.limits.configure(now, config.limits()).map_err(ConfigureError::Limits)?;
         // What comes now has been checked by the configuration, each part by itself and together.
         self.quotas.configure(now, config.quotas()).map_err(ConfigureError::Quotas)?;
@@ -309,7 +310,9 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         policies
             .configure(now, config.policies(), config.policy_default, &|name| limits.find(name))
             .map_err(ConfigureError::Policies)?;
-        self.traffic.configure(&config.guard, config.breakers(), config.retries());
+        self.traffic
+            .configure(&config.guard, config.breakers(), config.retries())
+            .map_err(ConfigureError::Traffic)?;
         self.alerts.configure(config.alerts()).map_err(|(_, error)| ConfigureError::Alerts(error))?;
         self.routes.copy_from(&config.routes);
         self.identity = config.identity;
@@ -333,7 +336,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         }
         self.costs.configure_like(&other.costs).map_err(ConfigureError::Costs)?;
         self.policies.configure_like(&other.policies);
-        self.traffic.configure_to_look_on(&other.traffic);
+        self.traffic.configure_to_look_on(&other.traffic).map_err(ConfigureError::Traffic)?;
         other
             .alerts
             .alerts()

@@ -6,6 +6,7 @@
 //! but once a second. All-zero when empty; a full table counts for all others together, and says how often.
 
 mod correlate;
+mod count;
 mod latency;
 mod place;
 mod record;
@@ -34,12 +35,13 @@ use crate::policy::ActionKind;
 use crate::quota::QuotaUnit;
 use crate::time::{Nanos, Now, WallTime};
 use correlate::Samples;
+use count::Count;
 use latency::LatencyPool;
 use record::Pair;
-use series::{SeriesId, SeriesTable};
+use series::{Series, SeriesId, SeriesTable, Side};
 use stats::{DecisionTable, Families};
 use timeline::Timeline;
-use top::{Places, Rankings};
+use top::Rankings;
 
 /// How long a window is in which series are compared with the one before: it begins with each minute of UTC.
 pub const AGGREGATION_WINDOW: Nanos = Nanos::from_seconds(WINDOW_SECONDS);
@@ -197,30 +199,30 @@ impl GovernanceCollector {
         self.advance(now);
         let known = if id.epoch == self.epoch { self.series.by_link(id.series) } else { None };
         let Some(series) = known else {
-            self.stale += 1;
+            self.stale.count(1);
             return;
         };
         let failed = u64::from(report.result == OutcomeResult::Failure);
         let slot = &mut self.timeline.present;
-        slot.outcomes += 1;
-        slot.errors += failed;
+        slot.outcomes.count(1);
+        slot.errors.count(failed);
         if let Some(status) = report.status {
             let class = usize::from(status / 100).wrapping_sub(1);
             if let Some(count) = slot.classes.get_mut(class) {
-                *count += 1;
+                count.count(1);
             }
-            slot.throttled += u64::from(status == 429);
+            slot.throttled.count(u64::from(status == 429));
         }
         if let Some(latency_us) = report.latency_us {
-            slot.timed += 1;
-            slot.latency_sum_us = slot.latency_sum_us.saturating_add(latency_us);
+            slot.timed.count(1);
+            slot.latency_sum_us.count(latency_us);
             slot.latency_max_us = slot.latency_max_us.max(latency_us);
             self.latency.record(id.scope, latency_us);
         }
         let counted = self.series.get_mut(series);
         let counts = counted.counts(self.window);
-        counts.outcomes += 1;
-        counts.errors += failed;
+        counts.outcomes.count(1);
+        counts.errors.count(failed);
         counted.extra.tokens = counted.extra.tokens.saturating_add_signed(report.tokens_delta);
         if report.cost_delta != NanoUnits::ZERO {
             self.count_cost_of_outcome(series, report.cost_delta);
@@ -249,9 +251,12 @@ impl GovernanceCollector {
         self.advance(metric.timestamp);
         let id = self.series.find_or_add(&Pair { service: None, tenant: metric.tenant_id });
         self.count_quota(id, metric.standing);
-        self.families.highest_percent = self.families.highest_percent.max(metric.percent_utilized);
+        let extra = &mut self.series.get_mut(id).extra;
+        for highest in [&mut extra.highest_percent, &mut self.families.quota.highest_percent] {
+            *highest = metric.percent_utilized.max(*highest);
+        }
         if let (Some(unit), QuotaEvent::Violation) = (metric.quota_type, metric.standing) {
-            self.families.by_unit[unit as usize] += 1;
+            self.families.by_unit[unit as usize].count(1);
         }
     }
 
@@ -308,11 +313,11 @@ impl GovernanceCollector {
         let mut stats = RateLimitStatistics::default();
         for (_, series) in self.series.each().filter(|([its, _], _)| service.is_none() || *its == service) {
             let total = series.total();
-            stats.requests += total.requests;
-            stats.allowed += total.allowed;
-            stats.denied += total.denied;
-            stats.tokens_used = stats.tokens_used.saturating_add(series.extra.tokens);
-            stats.wait_time = Nanos(stats.wait_time.0.saturating_add(series.extra.wait));
+            stats.requests.count(total.requests);
+            stats.allowed.count(total.allowed);
+            stats.denied.count(total.denied);
+            stats.tokens_used.count(series.extra.tokens);
+            stats.wait_time.0.count(series.extra.wait);
         }
         stats
     }
@@ -325,8 +330,9 @@ impl GovernanceCollector {
             return self.families.quota;
         }
         for (_, series) in self.series.each().filter(|([_, its], _)| *its == tenant) {
-            stats.events += series.extra.quota_events;
-            stats.violations += series.extra.quota_violations;
+            stats.events.count(series.extra.quota_events);
+            stats.violations.count(series.extra.quota_violations);
+            stats.highest_percent = stats.highest_percent.max(series.extra.highest_percent);
         }
         stats
     }
@@ -352,9 +358,9 @@ impl GovernanceCollector {
             (service.is_none() || view.service == service) && (tenant.is_none() || view.tenant == tenant)
         };
         for view in self.series().filter(is_meant) {
-            stats.total += view.total.cost;
-            stats.current += view.current.cost;
-            stats.last += view.last.cost;
+            stats.total.count(view.total.cost);
+            stats.current.count(view.current.cost);
+            stats.last.count(view.last.cost);
         }
         stats
     }
@@ -374,13 +380,13 @@ impl GovernanceCollector {
     /// The services with the most.
     #[must_use]
     pub fn get_top_services(&self, by: TopBy) -> Top<'_> {
-        self.rankings.services[by as usize].ranking()
+        self.rankings.services[by as usize].ranking_with(self.series.owed(Side::Service, by))
     }
 
     /// The tenants with the most.
     #[must_use]
     pub fn get_top_tenants(&self, by: TopBy) -> Top<'_> {
-        self.rankings.tenants[by as usize].ranking()
+        self.rankings.tenants[by as usize].ranking_with(self.series.owed(Side::Tenant, by))
     }
 
     /// How long answers took; none if the scope is not known or nothing was counted in the window.
@@ -438,66 +444,78 @@ impl GovernanceCollector {
     #[inline]
     fn count_requests(&mut self, pair: &Pair<'_>, more: &Requests) -> SeriesId {
         let slot = &mut self.timeline.present;
-        slot.requests += more.requests;
-        slot.allowed += more.allowed;
-        slot.denied += more.denied;
-        slot.delayed += more.delayed;
+        slot.requests.count(more.requests);
+        slot.allowed.count(more.allowed);
+        slot.denied.count(more.denied);
+        slot.delayed.count(more.delayed);
         let id = self.series.find_or_add(pair);
         let series = self.series.get_mut(id);
         let counts = series.counts(self.window);
-        counts.requests += more.requests;
-        counts.allowed += more.allowed;
-        counts.denied += more.denied;
-        series.extra.tokens = series.extra.tokens.saturating_add(more.tokens);
-        series.extra.wait = series.extra.wait.saturating_add(more.wait.0);
-        if id == SeriesId::Other {
-            // The series of all others belongs to no pair whose places it could note.
-            series.by_requests = Places::NONE;
-            series.by_violations = Places::NONE;
-        }
-        self.rankings.add(TopBy::Requests, &mut series.by_requests, pair, more.requests);
+        counts.requests.count(more.requests);
+        counts.allowed.count(more.allowed);
+        counts.denied.count(more.denied);
+        series.extra.tokens.count(more.tokens);
+        series.extra.wait.count(more.wait.0);
+        series.owed.count(TopBy::Requests, more.requests);
         if more.denied > 0 {
-            self.rankings.add(TopBy::Violations, &mut series.by_violations, pair, more.denied);
+            series.owed.count(TopBy::Violations, more.denied);
         }
+        self.settle_if_due(id, pair);
         id
     }
 
     fn count_quota(&mut self, id: SeriesId, event: QuotaEvent) {
         let violations = u64::from(event == QuotaEvent::Violation);
-        self.families.quota.events += 1;
-        self.families.quota.violations += violations;
+        self.families.quota.events.count(1);
+        self.families.quota.violations.count(violations);
         let extra = &mut self.series.get_mut(id).extra;
-        extra.quota_events += 1;
-        extra.quota_violations += violations;
+        extra.quota_events.count(1);
+        extra.quota_violations.count(violations);
     }
 
     fn count_cost(&mut self, id: SeriesId, pair: &Pair<'_>, cost: NanoUnits, source: CostSource) {
-        self.timeline.present.cost += cost;
-        self.families.by_source[source as usize] += cost;
+        self.timeline.present.cost.count(cost);
+        self.families.by_source[source as usize].count(cost);
         let series = self.series.get_mut(id);
-        series.counts(self.window).cost += cost;
-        if id == SeriesId::Other {
-            series.by_cost = Places::NONE;
+        series.counts(self.window).cost.count(cost);
+        if cost >= NanoUnits::ZERO {
+            series.owed.count(TopBy::Cost, cost.as_spent());
+            self.settle_if_due(id, pair);
+        } else {
+            take_back(&mut self.rankings, series, pair, cost);
         }
-        rank_cost(&mut self.rankings, &mut series.by_cost, pair, cost);
     }
 
     /// What an outcome cost beyond its decision, or less. The keys are those that its series has kept; rankings do not
     /// hear of pairs that have none.
     #[cold]
     fn count_cost_of_outcome(&mut self, id: SeriesId, cost: NanoUnits) {
-        self.timeline.present.cost += cost;
-        self.families.by_source[CostSource::Outcome as usize] += cost;
+        self.timeline.present.cost.count(cost);
+        self.families.by_source[CostSource::Outcome as usize].count(cost);
         let (series, pair) = self.series.with_pair(id);
-        series.counts(self.window).cost += cost;
-        rank_cost(&mut self.rankings, &mut series.by_cost, &pair, cost);
+        series.counts(self.window).cost.count(cost);
+        if cost >= NanoUnits::ZERO {
+            series.owed.count(TopBy::Cost, cost.as_spent());
+            self.rankings.settle(&mut series.owed, &pair);
+        } else {
+            take_back(&mut self.rankings, series, &pair, cost);
+        }
+    }
+
+    /// Tells the rankings what a series owes, if it is time: at once where that of all others owes it, since no pair is
+    /// known to it later.
+    #[inline]
+    fn settle_if_due(&mut self, id: SeriesId, pair: &Pair<'_>) {
+        let series = self.series.get_mut(id);
+        if series.owed.is_due() || id == SeriesId::Other {
+            self.rankings.settle(&mut series.owed, pair);
+        }
     }
 }
 
-fn rank_cost(rankings: &mut Rankings, places: &mut Places, pair: &Pair<'_>, cost: NanoUnits) {
-    if cost >= NanoUnits::ZERO {
-        rankings.add(TopBy::Cost, places, pair, cost.as_spent());
-    } else {
-        rankings.take_back(TopBy::Cost, pair, (-cost).as_spent());
-    }
+/// Takes a negative cost back from the rankings, after all that was counted before.
+#[cold]
+fn take_back(rankings: &mut Rankings, series: &mut Series, pair: &Pair<'_>, cost: NanoUnits) {
+    rankings.settle(&mut series.owed, pair);
+    rankings.take_back(TopBy::Cost, pair, NanoUnits(cost.0.saturating_neg()).as_spent());
 }

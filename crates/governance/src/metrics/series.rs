@@ -3,8 +3,9 @@
 //! A pair that finds no room is counted in the series of all others. A series counts the present window; when another
 //! one begins, what it counted goes to what was before. All-zero when empty.
 
+use super::count::Count;
 use super::record::{Key, Pair};
-use super::top::Places;
+use super::top::{Owed, TopBy};
 use crate::chained_table::{ChainedTable, Place};
 use crate::money::NanoUnits;
 use crate::scope::{KeyHash, Name, NameRef};
@@ -38,12 +39,12 @@ impl Counts {
 
     /// Adds what another one counted.
     pub fn add(&mut self, other: &Self) {
-        self.requests += other.requests;
-        self.allowed += other.allowed;
-        self.denied += other.denied;
-        self.outcomes += other.outcomes;
-        self.errors += other.errors;
-        self.cost += other.cost;
+        self.requests.count(other.requests);
+        self.allowed.count(other.allowed);
+        self.denied.count(other.denied);
+        self.outcomes.count(other.outcomes);
+        self.errors.count(other.errors);
+        self.cost.count(other.cost);
     }
 }
 
@@ -69,25 +70,26 @@ pub(super) struct Extra {
     pub(super) wait: u64,
     pub(super) quota_events: u64,
     pub(super) quota_violations: u64,
+    pub(super) highest_percent: u64,
 }
 
 impl Extra {
-    pub(super) const ZERO: Self = Self { tokens: 0, wait: 0, quota_events: 0, quota_violations: 0 };
+    pub(super) const ZERO: Self =
+        Self { tokens: 0, wait: 0, quota_events: 0, quota_violations: 0, highest_percent: 0 };
 }
 
-/// A series. What each decision needs comes first.
+/// A series. What each decision needs comes first, in two lines of a cache.
 #[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
 pub(super) struct Series {
     service: KeyHash,
     tenant: KeyHash,
     /// The number of the window that `current` is of.
     window: u64,
     current: Counts,
-    pub(super) by_requests: Places,
     /// The latency scope of its last request, plus one.
     pub(super) scope: u8,
-    pub(super) by_cost: Places,
-    pub(super) by_violations: Places,
+    pub(super) owed: Owed,
     pub(super) extra: Extra,
     /// The window before `window`.
     last: Counts,
@@ -101,10 +103,8 @@ impl Series {
         tenant: KeyHash(0),
         window: 0,
         current: Counts::ZERO,
-        by_requests: Places::NONE,
         scope: 0,
-        by_cost: Places::NONE,
-        by_violations: Places::NONE,
+        owed: Owed::NOTHING,
         extra: Extra::ZERO,
         last: Counts::ZERO,
         before: Counts::ZERO,
@@ -146,6 +146,13 @@ pub(super) struct SeriesTable {
 /// A pair's part of its hash; nothing where it names none.
 fn hash_of(key: Option<&Key<'_>>) -> KeyHash {
     key.map_or(KeyHash(0), |key| key.hash)
+}
+
+/// Which key of a pair is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Service,
+    Tenant,
 }
 
 /// Which series: its number, or that of all others.
@@ -197,7 +204,7 @@ impl SeriesTable {
     fn add(&mut self, hash: u64, pair: &Pair<'_>) -> SeriesId {
         let (service, tenant) = (hash_of(pair.service.as_ref()), hash_of(pair.tenant.as_ref()));
         let Ok(place) = self.table.insert(hash, Series { service, tenant, ..Series::EMPTY }) else {
-            self.overflowed += 1;
+            self.overflowed.count(1);
             return SeriesId::Other;
         };
         self.names[place.index()] = [pair.service, pair.tenant]
@@ -255,6 +262,19 @@ impl SeriesTable {
         });
         let other = (self.overflowed > 0).then_some(([Some(OTHER); 2], &self.other));
         own.chain(other)
+    }
+
+    /// What the series owe to a ranking of services or tenants.
+    pub(super) fn owed(&self, side: Side, by: TopBy) -> impl Iterator<Item = (KeyHash, &str, u64)> + '_ {
+        let each = self.table.iter().map(move |(place, series)| {
+            let [service, tenant] = &self.names[place.index()];
+            let weight = series.owed.weight(by);
+            match side {
+                Side::Service => (series.service, service.as_str(), weight),
+                Side::Tenant => (series.tenant, tenant.as_str(), weight),
+            }
+        });
+        each.filter(|(_, name, weight)| *weight > 0 && !name.is_empty())
     }
 
     pub(super) const fn len(&self) -> usize {

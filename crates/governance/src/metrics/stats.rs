@@ -1,5 +1,6 @@
 //! Statistics by family.
 
+use super::count::Count;
 use super::record::CostSource;
 use crate::decision::{Reason, Verdict};
 use crate::money::NanoUnits;
@@ -28,6 +29,9 @@ pub struct QuotaStatistics {
     pub events: u64,
     /// Requests that were refused by one.
     pub violations: u64,
+    /// The most of one that was used, in whole percent, as far as
+    /// [`record_quota_event`](super::GovernanceCollector::record_quota_event) was told.
+    pub highest_percent: u64,
 }
 
 /// Policies that spoke for decisions.
@@ -112,7 +116,7 @@ impl DecisionTable {
 
     #[inline]
     pub(super) fn count(&mut self, verdict: VerdictKind, reason: Reason) {
-        self.counts[verdict as usize][reason as usize] += 1;
+        self.counts[verdict as usize][reason as usize].count(1);
     }
 
     pub(super) const fn of(&self, verdict: VerdictKind, reason: Reason) -> u64 {
@@ -134,16 +138,14 @@ pub(super) struct Families {
     pub(super) quota: QuotaStatistics,
     /// Violations of quotas whose unit is known.
     pub(super) by_unit: [u64; QuotaUnit::ALL.len()],
-    pub(super) highest_percent: u64,
     pub(super) policy: PolicyStatistics,
     pub(super) by_source: [NanoUnits; CostSource::COUNT],
 }
 
 impl Families {
     pub(super) const ZERO: Self = Self {
-        quota: QuotaStatistics { events: 0, violations: 0 },
+        quota: QuotaStatistics { events: 0, violations: 0, highest_percent: 0 },
         by_unit: [0; QuotaUnit::ALL.len()],
-        highest_percent: 0,
         policy: PolicyStatistics::ZERO,
         by_source: [NanoUnits::ZERO; CostSource::COUNT],
     };
@@ -155,10 +157,10 @@ impl PolicyStatistics {
 
     #[inline]
     pub(super) fn add(&mut self, other: &Self) {
-        self.matches += other.matches;
-        self.denials += other.denials;
-        self.denials_by_default += other.denials_by_default;
-        self.alerts += other.alerts;
-        self.enforcement_time = Nanos(self.enforcement_time.0.saturating_add(other.enforcement_time.0));
+        self.matches.count(other.matches);
+        self.denials.count(other.denials);
+        self.denials_by_default.count(other.denials_by_default);
+        self.alerts.count(other.alerts);
+        self.enforcement_time.0.count(other.enforcement_time.0);
     }
 }

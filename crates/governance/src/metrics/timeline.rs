@@ -4,6 +4,7 @@
 //! counting touches one slot and a day costs as little as a second. A slot in which nothing was counted has no data,
 //! which is not the same as zero. All-zero when empty.
 
+use super::count::Count;
 use crate::money::NanoUnits;
 use crate::time::{NANOS_PER_SECOND, Nanos, WallTime};
 use core::fmt;
@@ -135,19 +136,19 @@ impl Slot {
 
     /// Adds what was counted in another length of time.
     pub fn add(&mut self, other: &Self) {
-        self.requests += other.requests;
-        self.allowed += other.allowed;
-        self.denied += other.denied;
-        self.delayed += other.delayed;
-        self.outcomes += other.outcomes;
-        self.errors += other.errors;
+        self.requests.count(other.requests);
+        self.allowed.count(other.allowed);
+        self.denied.count(other.denied);
+        self.delayed.count(other.delayed);
+        self.outcomes.count(other.outcomes);
+        self.errors.count(other.errors);
         for (count, more) in self.classes.iter_mut().zip(other.classes) {
-            *count += more;
+            count.count(more);
         }
-        self.throttled += other.throttled;
-        self.cost += other.cost;
-        self.timed += other.timed;
-        self.latency_sum_us = self.latency_sum_us.saturating_add(other.latency_sum_us);
+        self.throttled.count(other.throttled);
+        self.cost.count(other.cost);
+        self.timed.count(other.timed);
+        self.latency_sum_us.count(other.latency_sum_us);
         self.latency_max_us = self.latency_max_us.max(other.latency_max_us);
     }
 }

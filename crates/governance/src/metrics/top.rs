@@ -5,11 +5,14 @@
 //! with the highest count that ever made room: it may have had as much before. So a count is never below the truth, and
 //! never above it by more than its error; any key with more than a part of 1/N of everything is there. What is counted
 //! can be taken back, as the price of a request is that turned out cheaper: the bounds hold all the same.
-//! All-zero when empty.
+//!
+//! A key that comes and goes costs a dozen times what counting does, so a series keeps what it [owes](Owed) to the rankings
+//! for a few events, and whoever reads a ranking adds it. All-zero when empty.
 
+use super::count::Count;
 use super::record::{Key, Pair};
 use crate::chained_table::{ChainedTable, Place};
-use crate::scope::Name;
+use crate::scope::{KeyHash, Name};
 use crate::text::Text;
 
 /// How many keys each ranking counts.
@@ -94,15 +97,40 @@ impl<'a> Top<'a> {
     }
 }
 
-/// Where a service and a tenant are in a ranking, as long as they are.
+/// What a pair was counted since the rankings were told.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Places {
-    service: Place,
-    tenant: Place,
+pub(super) struct Owed {
+    /// By requests, cost and violations.
+    weights: [u64; TopBy::ALL.len()],
+    /// How often something was counted.
+    events: u32,
+    /// Where the service and the tenant were in each ranking when it was told.
+    places: [[Place; 2]; TopBy::ALL.len()],
 }
 
-impl Places {
-    pub(super) const NONE: Self = Self { service: Place::ZERO, tenant: Place::ZERO };
+/// After how many events the rankings are told.
+const EVENTS_OWED_MAX: u32 = 16;
+
+impl Owed {
+    pub(super) const NOTHING: Self =
+        Self { weights: [0; TopBy::ALL.len()], events: 0, places: [[Place::ZERO; 2]; TopBy::ALL.len()] };
+
+    /// How much is owed to a ranking.
+    pub(super) const fn weight(&self, by: TopBy) -> u64 {
+        self.weights[by as usize]
+    }
+
+    #[inline]
+    pub(super) fn count(&mut self, by: TopBy, weight: u64) {
+        self.weights[by as usize].count(weight);
+        self.events += 1;
+    }
+
+    /// Whether it is time to tell the rankings.
+    #[inline]
+    pub(super) const fn is_due(&self) -> bool {
+        self.events >= EVENTS_OWED_MAX
+    }
 }
 
 /// The rankings of services and of tenants.
@@ -122,25 +150,22 @@ impl Rankings {
         self.services.iter_mut().chain(&mut self.tenants).for_each(SpaceSaving::reset);
     }
 
-    /// Counts for a pair, whose places are noted.
-    #[inline]
-    pub(super) fn add(&mut self, by: TopBy, places: &mut Places, pair: &Pair<'_>, weight: u64) {
-        if let Some(service) = &pair.service {
-            self.services[by as usize].add_at(&mut places.service, service, weight);
+    /// Takes over what is owed for a pair.
+    #[inline(never)]
+    pub(super) fn settle(&mut self, owed: &mut Owed, pair: &Pair<'_>) {
+        let each = self.services.iter_mut().zip(&mut self.tenants).zip(&mut owed.places);
+        for (((services, tenants), [service, tenant]), weight) in each.zip(&mut owed.weights) {
+            pair.service.iter().for_each(|key| services.add_at(service, key, *weight));
+            pair.tenant.iter().for_each(|key| tenants.add_at(tenant, key, *weight));
+            *weight = 0;
         }
-        if let Some(tenant) = &pair.tenant {
-            self.tenants[by as usize].add_at(&mut places.tenant, tenant, weight);
-        }
+        owed.events = 0;
     }
 
     /// Takes back what a pair was counted.
     pub(super) fn take_back(&mut self, by: TopBy, pair: &Pair<'_>, weight: u64) {
-        if let Some(service) = &pair.service {
-            self.services[by as usize].take_back(service, weight);
-        }
-        if let Some(tenant) = &pair.tenant {
-            self.tenants[by as usize].take_back(tenant, weight);
-        }
+        pair.service.iter().for_each(|key| self.services[by as usize].take_back(key, weight));
+        pair.tenant.iter().for_each(|key| self.tenants[by as usize].take_back(key, weight));
     }
 }
 
@@ -148,6 +173,7 @@ impl Rankings {
 #[derive(Clone, Copy, Debug)]
 struct Node {
     count: u64,
+    hash: KeyHash,
     place: Place,
 }
 
@@ -176,7 +202,7 @@ impl SpaceSaving {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            heap: [Node { count: 0, place: Place::ZERO }; TOP_MAX],
+            heap: [Node { count: 0, hash: KeyHash(0), place: Place::ZERO }; TOP_MAX],
             positions: [0; TOP_MAX],
             table: ChainedTable::new(()),
             errors: [0; TOP_MAX],
@@ -206,36 +232,63 @@ impl SpaceSaving {
         }
     }
 
-    /// Counts `weight` more for a key that was at `place` when it was last counted, and notes where it is.
-    #[inline]
-    pub(super) fn add_at(&mut self, place: &mut Place, key: &Key<'_>, weight: u64) {
-        if self.table.get(*place).is_none() {
-            if weight == 0 {
-                return;
-            }
-            *place = match self.table.find(key.hash.0, |()| true) {
-                Some(found) => found,
-                None => self.enter(key),
-            };
+    /// Counts `weight` more for a key that may be at `place`, where it was before, and notes where it is.
+    fn add_at(&mut self, place: &mut Place, key: &Key<'_>, weight: u64) {
+        if weight == 0 {
+            return;
         }
         let position = usize::from(self.positions[place.index()]);
-        self.heap[position].count = self.heap[position].count.saturating_add(weight);
+        let node = &self.heap[position];
+        let is_there = position < self.table.len() && node.place == *place && node.hash == key.hash;
+        if !is_there {
+            *place = self.table.find(key.hash.0, |()| true).unwrap_or_else(|| self.enter(key));
+        }
+        let position = usize::from(self.positions[place.index()]);
+        self.heap[position].count.count(weight);
         self.sift_down(position);
     }
 
     /// The ranking.
     #[must_use]
     pub fn ranking(&self) -> Top<'_> {
+        self.ranking_with(core::iter::empty())
+    }
+
+    /// The ranking as it would be if `owed` were added.
+    pub(super) fn ranking_with<'a>(&'a self, owed: impl Iterator<Item = (KeyHash, &'a str, u64)>) -> Top<'a> {
         let mut top = Top { entries: [TopEntry::default(); TOP_MAX], length: self.table.len() };
-        let entries = &mut top.entries[..top.length];
-        for (entry, node) in entries.iter_mut().zip(&self.heap) {
+        let mut hashes = [KeyHash(0); TOP_MAX];
+        for ((entry, hash), node) in top.entries[..top.length].iter_mut().zip(&mut hashes).zip(&self.heap) {
             let index = node.place.index();
             let (name, error) = (self.names[index].as_str(), self.errors[index]);
             *entry = TopEntry { name, count: node.count, error, rank: Rank::Possible };
+            *hash = node.hash;
         }
+        let mut floor = self.floor;
+        for (hash, name, weight) in owed {
+            let index = match hashes[..top.length].iter().position(|counted| *counted == hash) {
+                Some(index) => index,
+                None if top.length < TOP_MAX => {
+                    top.length += 1;
+                    top.length - 1
+                }
+                None => {
+                    let entries = top.entries.iter().enumerate();
+                    entries.min_by_key(|(_, entry)| entry.count).map_or(0, |(index, _)| index)
+                }
+            };
+            let entry = &mut top.entries[index];
+            if hashes[index] != hash || entry.name.is_empty() {
+                floor = floor.max(entry.count);
+                *entry = TopEntry { name, count: floor, error: floor, rank: Rank::Possible };
+                hashes[index] = hash;
+            }
+            entry.count.count(weight);
+        }
+        let entries = &mut top.entries[..top.length];
         entries.sort_unstable_by(|one, other| other.count.cmp(&one.count).then(one.name.cmp(other.name)));
         // Behind the last one is who is not counted, with as much as ever made room.
-        let mut next = self.floor;
+        let mut next = floor;
         for entry in entries.iter_mut().rev() {
             if entry.at_least() >= next {
                 entry.rank = Rank::Guaranteed;
@@ -259,8 +312,11 @@ impl SpaceSaving {
         // There is room: either there was, or it was made.
         let place = self.table.insert(key.hash.0, ()).unwrap_or(Place::ZERO);
         self.errors[place.index()] = self.floor;
-        self.names[place.index()] = Text::new(key.name.as_str()).unwrap_or_default();
-        self.set(position, Node { count: self.floor, place });
+        let name = &mut self.names[place.index()];
+        *name = Text::EMPTY;
+        // A name fits a name.
+        let _ = name.push_str(key.name.as_str());
+        self.set(position, Node { count: self.floor, hash: key.hash, place });
         self.sift_up(position);
         place
     }
@@ -284,14 +340,11 @@ impl SpaceSaving {
     fn sift_down(&mut self, mut position: usize) {
         let length = self.table.len();
         let node = self.heap[position];
-        loop {
-            let mut child = 2 * position + 1;
-            if child >= length {
-                break;
-            }
-            if child + 1 < length && self.heap[child + 1].count < self.heap[child].count {
-                child += 1;
-            }
+        // Where there is one child, it stands for the other: which is lower is guessed wrong half the time, and so not
+        // branched on.
+        while let Some(mut child) = Some(2 * position + 1).filter(|child| *child < length) {
+            let right = (child + 1).min(length - 1);
+            child += usize::from(self.heap[right].count < self.heap[child].count);
             if node.count <= self.heap[child].count {
                 break;
             }

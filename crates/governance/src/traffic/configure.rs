@@ -2,8 +2,9 @@
 
 use super::rules::Rule;
 use super::{OutboundScope, RULES_MAX, SCOPES_MAX, TrafficController};
-use crate::breaker::{BreakerMode, BreakerSpec, CircuitBreaker};
+use crate::breaker::{BreakerMode, BreakerSpec};
 use crate::chained_table::Place;
+use crate::field::SpecError;
 use crate::loop_guard::GuardSettings;
 use crate::mode::Mode;
 use crate::retry::{RetryBudget, RetrySpec};
@@ -19,6 +20,8 @@ pub enum TrafficError {
     Full,
     /// Breakers and retry policies name more scopes than there can be.
     ScopesFull,
+    /// The loop guard cannot be set like this.
+    Guard(SpecError),
 }
 
 impl fmt::Display for TrafficError {
@@ -26,6 +29,7 @@ impl fmt::Display for TrafficError {
         match self {
             Self::Duplicate => f.write_str("its scope has one already"),
             Self::Full => write!(f, "there can be at most {RULES_MAX}"),
+            Self::Guard(error) => error.fmt(f),
             Self::ScopesFull => {
                 write!(
                     f,
@@ -48,13 +52,7 @@ pub(crate) fn check_rule<T: Rule>(rules: &[T], rule: &T) -> Result<(), TrafficEr
 
 /// Whether there is a place for every scope that is named.
 pub(crate) fn check_rules(breakers: &[BreakerSpec], retries: &[RetrySpec]) -> Result<(), TrafficError> {
-    let named = breakers.iter().filter_map(exact).count();
-    let more = retries
-        .iter()
-        .filter_map(exact)
-        .filter(|name| !breakers.iter().filter_map(exact).any(|other| other == *name))
-        .count();
-    if named + more > SCOPES_MAX { Err(TrafficError::ScopesFull) } else { Ok(()) }
+    if named(breakers, retries).count() > SCOPES_MAX { Err(TrafficError::ScopesFull) } else { Ok(()) }
 }
 
 /// The name of the scope that a rule is for alone.
@@ -66,26 +64,26 @@ fn exact<T: Rule>(rule: &T) -> Option<&Name> {
 }
 
 impl TrafficController {
-    /// Puts the guard's settings, breakers and retry policies in force, of which [`check_rules`] has found that they fit.
-    /// A breaker whose terms are the same goes on as it stands; another begins anew. Scopes that were made on demand stay
-    /// if there is still a template for them, and room.
+    /// Puts the guard's settings, breakers and retry policies in force. A breaker whose terms are the same goes on as it
+    /// stands; another begins anew. Scopes that were made on demand stay if there is still a template for them, and room.
+    ///
+    /// # Errors
+    /// [`TrafficError`]; nothing was changed.
     pub(crate) fn configure(
         &mut self,
         guard: &GuardSettings,
         breakers: &[BreakerSpec],
         retries: &[RetrySpec],
-    ) {
-        self.guard.configure(*guard);
+    ) -> Result<(), TrafficError> {
+        check_rules(breakers, retries)?;
+        self.guard.configure(*guard).map_err(TrafficError::Guard)?;
         self.each_scope(|this, scope| {
-            let kept = this.breakers.get(scope.breaker_rule).copied();
-            let next = find(breakers, scope.name.as_str());
-            if kept.map(terms) != next.map(terms) {
-                scope.breaker = CircuitBreaker::EMPTY;
+            let name = scope.name.as_str();
+            if this.breakers.get(scope.breaker_rule).map(terms) != find(breakers, name).map(terms) {
+                scope.breaker.reset();
             }
-            let kept = this.retries.get(scope.retry_rule).copied();
-            if kept.map(|rule| rule.budget_milli)
-                != find(retries, scope.name.as_str()).map(|rule| rule.budget_milli)
-            {
+            let budget = |rule: Option<&RetrySpec>| rule.map(|rule| rule.budget_milli);
+            if budget(this.retries.get(scope.retry_rule)) != budget(find(retries, name)) {
                 scope.budget = RetryBudget::EMPTY;
             }
         });
@@ -95,46 +93,45 @@ impl TrafficController {
             scope.breaker_rule = this.breakers.number_for(scope.name.as_str());
             scope.retry_rule = this.retries.number_for(scope.name.as_str());
         });
-        let is_named = |name: &Name| {
-            breakers
-                .iter()
-                .filter_map(exact)
-                .chain(retries.iter().filter_map(exact))
-                .any(|other| other == name)
-        };
-        // Those that nothing is for any more go, and then as many as the named ones need.
-        let missing = breakers
-            .iter()
-            .filter_map(exact)
-            .chain(retries.iter().filter_map(exact))
-            .filter(|name| self.find(name.as_str()).is_none())
-            .count();
+        let missing = named(breakers, retries).filter(|name| self.find(name.as_str()).is_none()).count();
+        self.make_room_for(missing, breakers, retries);
+        for name in named(breakers, retries) {
+            if self.find(name.as_str()).is_none() {
+                self.create(name.as_str());
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets go of the scopes that nothing is for any more, and of as many of those that were made on demand as the named
+    /// ones need.
+    fn make_room_for(&mut self, missing: usize, breakers: &[BreakerSpec], retries: &[RetrySpec]) {
         for index in (0..SCOPES_MAX).rev() {
             let Some(place) = self.scopes.place(index) else { continue };
             let Some(scope) = self.scopes.get(place) else { continue };
             let is_over = scope.breaker_rule == 0 && scope.retry_rule == 0;
-            let is_in_the_way = self.scopes.len() + missing > SCOPES_MAX && !is_named(&scope.name);
+            let is_in_the_way = self.scopes.len() + missing > SCOPES_MAX
+                && !named(breakers, retries).any(|name| *name == scope.name);
             if is_over || is_in_the_way {
                 self.scopes.remove(place);
-            }
-        }
-        for name in breakers.iter().filter_map(exact).chain(retries.iter().filter_map(exact)) {
-            if self.find(name.as_str()).is_none() {
-                self.create(name.as_str());
             }
         }
     }
 
     /// Takes the configuration of another controller, without its scopes' state. Its breakers and its guard only look on:
     /// what a log tells has happened, and cannot be refused.
-    pub(crate) fn configure_to_look_on(&mut self, other: &Self) {
+    ///
+    /// # Errors
+    /// None, since what `other` holds fits.
+    pub(crate) fn configure_to_look_on(&mut self, other: &Self) -> Result<(), TrafficError> {
         let guard = GuardSettings { mode: Mode::Shadow, ..*other.guard.settings() };
-        self.configure(&guard, other.breakers.as_slice(), other.retries.as_slice());
+        self.configure(&guard, other.breakers.as_slice(), other.retries.as_slice())?;
         for breaker in self.breakers.as_mut_slice() {
             if breaker.mode == BreakerMode::Enforce {
                 breaker.mode = BreakerMode::Shadow;
             }
         }
+        Ok(())
     }
 
     /// The breakers that are configured, in the order of the file.
@@ -175,13 +172,20 @@ impl TrafficController {
     }
 }
 
+/// The names of the scopes that rules are for by name, each once.
+fn named<'a>(breakers: &'a [BreakerSpec], retries: &'a [RetrySpec]) -> impl Iterator<Item = &'a Name> {
+    let with_breakers = breakers.iter().filter_map(exact);
+    let is_new = |name: &&Name| !breakers.iter().filter_map(exact).any(|other| other == *name);
+    with_breakers.chain(retries.iter().filter_map(exact).filter(is_new))
+}
+
 /// The rule of a scope.
-fn find<T: Rule>(rules: &[T], name: &str) -> Option<T> {
+fn find<'a, T: Rule>(rules: &'a [T], name: &str) -> Option<&'a T> {
     let own = rules.iter().find(|rule| exact(*rule).is_some_and(|exact| exact.as_str() == name));
-    own.or_else(|| rules.iter().find(|rule| rule.scope().pattern == Pattern::Any)).copied()
+    own.or_else(|| rules.iter().find(|rule| rule.scope().pattern == Pattern::Any))
 }
 
 /// The terms of a breaker, apart from the scopes that they are for.
-fn terms(spec: BreakerSpec) -> BreakerSpec {
-    BreakerSpec { scope: BreakerSpec::EMPTY.scope, ..spec }
+fn terms(spec: &BreakerSpec) -> BreakerSpec {
+    BreakerSpec { scope: BreakerSpec::EMPTY.scope, ..*spec }
 }
