@@ -225,6 +225,12 @@ impl<H: Copy, M: Copy, const TENANTS: usize> Tickets<H, M, TENANTS> {
         self.stats = NO_STATS;
     }
 
+    /// How many can be open at a time.
+    #[expect(clippy::unused_self, reason = "it is asked of what there is, whatever its type")]
+    pub(crate) const fn capacity(&self) -> usize {
+        Self::TICKETS
+    }
+
     pub(crate) const fn stats(&self) -> TicketStats {
         TicketStats {
             open: self.open,

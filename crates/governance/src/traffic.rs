@@ -81,6 +81,10 @@ struct OutboundScope {
     breaker: CircuitBreaker,
     budget: RetryBudget,
     counters: CallCounters,
+    /// Calls whose outcome is still to come.
+    open: u32,
+    /// The state of the generator of its jitter: its own, so that no other scope's calls change it.
+    random: u64,
 }
 
 impl OutboundScope {
@@ -91,6 +95,8 @@ impl OutboundScope {
         breaker: CircuitBreaker::EMPTY,
         budget: RetryBudget::EMPTY,
         counters: CallCounters::ZERO,
+        open: 0,
+        random: 0,
     };
 }
 
@@ -108,8 +114,6 @@ pub struct TrafficController {
     /// Calls that found no place, and went on without a breaker.
     overflow: CallCounters,
     secret: HashSecret,
-    /// The state of the generator of jitter.
-    random: u64,
 }
 
 impl Default for TrafficController {
@@ -131,11 +135,10 @@ impl TrafficController {
             totals: CallCounters::ZERO,
             overflow: CallCounters::ZERO,
             secret: HashSecret { k0: 0, k1: 0 },
-            random: 0,
         }
     }
 
-    /// Forgets everything, in place, and takes a secret for hashing and for jitter.
+    /// Forgets everything, in place, and takes a secret for hashing, by which the jitter of each scope is drawn too.
     pub fn reset(&mut self, secret: HashSecret) {
         self.guard.reset();
         self.breakers.clear();
@@ -144,7 +147,7 @@ impl TrafficController {
         self.transitions.clear();
         self.totals = CallCounters::ZERO;
         self.overflow = CallCounters::ZERO;
-        self.take_secret(secret);
+        self.secret = secret;
     }
 
     /// Hashes under another secret from now on.
@@ -153,12 +156,7 @@ impl TrafficController {
     /// If there is a scope already.
     pub(crate) fn set_secret(&mut self, secret: HashSecret) {
         assert!(self.scopes.len() == 0, "the secret comes before the first scope");
-        self.take_secret(secret);
-    }
-
-    const fn take_secret(&mut self, secret: HashSecret) {
         self.secret = secret;
-        self.random = secret.k0.rotate_left(32) ^ secret.k1;
     }
 
     /// Whether neither the guard nor any scope has a say.

@@ -92,6 +92,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
             CallCheck::Unscoped => None,
             CallCheck::Cleared(call) => Some(call),
             CallCheck::Refused(scope, refusal) => return refused_by_breaker(scope, &refusal),
+            CallCheck::Full(scope) => return Decision { scope: Some(scope), ..self.refuse_ticket(latest) },
         };
         let decision = self.decide_call((now, latest), subject, (destination, call), access, throttle);
         let Some(call) = call else { return decision };
@@ -106,7 +107,9 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
         let Some(route) = subject.request.route.filter(|_| self.held.traffic.has_rules()) else {
             return CallCheck::Unscoped;
         };
-        self.held.traffic.check(now, route, access)
+        // A scope whose outcomes nobody tells leaves tickets for the calls of others.
+        let open_max = (self.held.tickets.capacity() / 4).max(1);
+        self.held.traffic.check(now, route, u32::try_from(open_max).unwrap_or(u32::MAX), access)
     }
 
     /// Asks the stages behind the breaker.
@@ -320,10 +323,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
             + usize::from(cleared.call.is_some());
         if !self.held.tickets.has_room(holds) {
             self.release(cleared);
-            // Room comes with the first hold that is due, or before.
-            let due = self.held.tickets.next_due().unwrap_or(now.instant);
-            let retry = Some(Wait::For(due.since(now.instant)));
-            return Decision { retry, ..Decision::plain(Verdict::Deny, Reason::TicketsFull) };
+            return self.refuse_ticket(now);
         }
         let Cleared { limits, quotas, quote, budgets, turn, call } = cleared;
         let verdict = verdict_of(&limits);
@@ -378,6 +378,14 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
             Some(wait) => queued(verdict, wait, decision),
             None => decision,
         }
+    }
+
+    /// There is no ticket for a request. Room comes with the first hold that is due, or before.
+    #[cold]
+    fn refuse_ticket(&self, now: Now) -> Decision {
+        let due = self.held.tickets.next_due().unwrap_or(now.instant);
+        let retry = Some(Wait::For(due.since(now.instant)));
+        Decision { retry, ..Decision::plain(Verdict::Deny, Reason::TicketsFull) }
     }
 
     /// Takes the place in the queue that a request was promised. Gives the ticket of the request that made room for it.

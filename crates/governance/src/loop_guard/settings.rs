@@ -68,6 +68,9 @@ impl GuardSettings {
     /// # Errors
     /// [`SpecError`] names the first field that is not.
     pub fn check(&self) -> Result<(), SpecError> {
+        if *self == Self::IDLE {
+            return Ok(());
+        }
         for (field, value) in [
             ("requests_per_minute", self.requests_per_minute),
             ("repeats_per_minute", self.repeats_per_minute),

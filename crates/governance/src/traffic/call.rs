@@ -18,6 +18,8 @@ pub(crate) enum CallCheck {
     Cleared(Call),
     /// Its breaker refuses.
     Refused(ScopeId, BreakerRefusal),
+    /// As many of its calls are open as one scope's may be.
+    Full(ScopeId),
 }
 
 /// A call that may be made, as far as its scope is concerned.
@@ -44,11 +46,18 @@ pub struct CallReport {
 }
 
 impl TrafficController {
-    /// Whether a call of this route may be made. A refusal is counted unless it is only a look.
-    pub(crate) fn check(&mut self, now: Now, name: NameRef<'_>, access: Access) -> CallCheck {
+    /// Whether a call of this route may be made. A refusal is counted unless it is only a look. No scope may have more than
+    /// `open_max` calls whose outcome is still to come: the tickets that are left are for others.
+    pub(crate) fn check(&mut self, now: Now, name: NameRef<'_>, open_max: u32, access: Access) -> CallCheck {
         let hash = self.secret.hash(Kind::Route, KeyName::LowerCase(name));
         let Some(place) = self.place_for(hash, name, access) else { return CallCheck::Unscoped };
         let Some(scope) = self.scopes.get_mut(place) else { return CallCheck::Unscoped };
+        if scope.open >= open_max {
+            if access == Access::Charge {
+                self.count_denied(Call { place });
+            }
+            return CallCheck::Full(ScopeId(place));
+        }
         let Some(spec) = self.breakers.get(scope.breaker_rule) else {
             return CallCheck::Cleared(Call { place });
         };
@@ -88,6 +97,7 @@ impl TrafficController {
                 }
                 hold.permit = scope.breaker.acquire(now.instant, spec);
             }
+            scope.open = scope.open.saturating_add(1);
             for counters in [&mut scope.counters, &mut self.totals] {
                 counters.requests += 1;
                 counters.allowed += 1;
@@ -98,8 +108,9 @@ impl TrafficController {
 
     /// Takes note of what became of a call. None if its scope is gone.
     pub(crate) fn record(&mut self, now: Now, hold: &CallHold, outcome: &Outcome) -> Option<CallReport> {
-        let random = draw(&mut self.random);
         let scope = self.scopes.get_mut(hold.place)?;
+        scope.open = scope.open.saturating_sub(1);
+        let random = draw(&mut scope.random);
         scope.counters.count_outcome(outcome);
         self.totals.count_outcome(outcome);
         let result = if outcome.is_error() { CallResult::Failure } else { CallResult::Success };
@@ -117,9 +128,9 @@ impl TrafficController {
     /// Charges the retry budget of a scope with an outcome, and says whether the call is worth another attempt.
     fn advise(&mut self, place: Place, outcome: &Outcome) -> Option<RetryDecision> {
         let answer = outcome.answer()?;
-        let random = draw(&mut self.random);
         let scope = self.scopes.get_mut(place)?;
         let spec = self.retries.get(scope.retry_rule)?;
+        let random = draw(&mut scope.random);
         scope.budget.record(spec, answer);
         let AttemptReport { number, elapsed, retry_after, previous_delay } = outcome.attempt;
         let elapsed = elapsed.unwrap_or_default();
@@ -139,6 +150,7 @@ impl TrafficController {
     /// Gives the permit of a call back that was not made.
     pub(crate) fn cancel(&mut self, now: Now, hold: &CallHold) -> bool {
         let Some(scope) = self.scopes.get_mut(hold.place) else { return false };
+        scope.open = scope.open.saturating_sub(1);
         scope.breaker.cancel(now.instant, hold.permit);
         true
     }

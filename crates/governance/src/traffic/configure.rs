@@ -155,6 +155,7 @@ impl TrafficController {
             name,
             breaker_rule: self.breakers.number_for(name.as_str()),
             retry_rule: self.retries.number_for(name.as_str()),
+            random: hash.0,
             ..OutboundScope::EMPTY
         };
         self.scopes.insert(hash.0, scope).ok()

@@ -25,6 +25,8 @@ pub struct ScopeView<'a> {
     pub budget: RetryBudget,
     /// What became of its calls.
     pub counters: CallCounters,
+    /// Calls whose outcome is still to come.
+    pub open: u32,
 }
 
 impl TrafficController {
@@ -46,6 +48,7 @@ impl TrafficController {
             retry: self.retries.get(scope.retry_rule),
             budget: scope.budget,
             counters: scope.counters,
+            open: scope.open,
         })
     }
 
@@ -79,7 +82,7 @@ impl TrafficController {
     pub fn would_retry(&self, id: ScopeId, attempt: &Attempt) -> Option<RetryDecision> {
         let scope = self.scopes.get(id.0)?;
         let spec = self.retries.get(scope.retry_rule)?;
-        let mut random = self.random;
+        let mut random = scope.random;
         Some(spec.decide(attempt, &scope.budget, draw(&mut random)))
     }
 
