@@ -54,15 +54,17 @@ impl Seen {
 fn no_random_trace_differs_from_the_model_or_leaves_a_breaker_stuck() {
     let first = number("WEIR_BREAKER_TRACE", 1);
     let traces = number("WEIR_BREAKER_TRACES", TRACES);
-    let workers = thread::available_parallelism().map_or(1, |count| count.get() as u64);
+    let workers = thread::available_parallelism().map_or(1, |count| u64::try_from(count.get()).unwrap_or(1));
     let seen = thread::scope(|scope| {
         let handles: Vec<_> = (0..workers)
             .map(|worker| {
                 scope.spawn(move || {
                     let mut seen = Seen::default();
-                    for seed in (first + worker..first + traces).step_by(workers as usize) {
+                    let mut seed = first + worker;
+                    while seed < first + traces {
                         let outcome = catch_unwind(AssertUnwindSafe(|| trace(seed)));
                         seen.add(outcome.unwrap_or_else(|_| panic!("WEIR_BREAKER_TRACE={seed}")));
+                        seed += workers;
                     }
                     seen
                 })
@@ -169,8 +171,8 @@ fn step(random: &mut Random, rules: &Rules, now: u64) -> u64 {
 }
 
 fn rules(random: &mut Random) -> Rules {
-    let small = |random: &mut Random, most: u64| random.between(1, most) as usize;
-    let rates = |random: &mut Random, calls: u64| {
+    let small = |random: &mut Random, most: usize| random.index(most) + 1;
+    let rates = |random: &mut Random, calls: usize| {
         let ppm = [1, 250_000, 333_333, 333_334, 500_000, 750_000, 1_000_000];
         let slow_ns = random.chance(40).then_some(2 * MS);
         Rates {
@@ -185,8 +187,8 @@ fn rules(random: &mut Random) -> Rules {
     let window = match random.between(1, 3) {
         1 => Window::Consecutive { failures: small(random, 3), successes: small(random, 3) },
         2 => {
-            let calls = random.between(1, 6);
-            Window::Count { calls: calls as usize, rates: rates(random, calls) }
+            let calls = small(random, 6);
+            Window::Count { calls, rates: rates(random, calls) }
         }
         _ => Window::Time { bucket_ns: random.between(1, 2) * MS, rates: rates(random, 5) },
     };
