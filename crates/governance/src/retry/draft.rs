@@ -258,14 +258,13 @@ impl fmt::Display for Milli {
 
 /// Whether a scope is that of every route, or of one provider and method.
 fn is_route(scope: &Scope) -> bool {
-    let is_one = |name: &str| {
-        name.split_once(':').is_some_and(|(provider, method)| !provider.is_empty() && !method.is_empty())
+    let is_part = |part: &str| !part.is_empty() && !part.contains([':', '*']);
+    let is_one = match &scope.pattern {
+        Pattern::Any => true,
+        Pattern::Exact(name) => (name.as_str().split_once(':'))
+            .is_some_and(|(provider, method)| is_part(provider) && is_part(method)),
     };
-    scope.kind == Kind::Route
-        && match &scope.pattern {
-            Pattern::Any => true,
-            Pattern::Exact(name) => is_one(name.as_str()),
-        }
+    scope.kind == Kind::Route && is_one
 }
 
 fn delay(value: FieldValue<'_>) -> Result<Nanos, Problem> {
@@ -282,7 +281,7 @@ fn base(value: FieldValue<'_>) -> Result<u32, Problem> {
         FieldValue::Integer(number) => {
             u32::try_from(number).ok().and_then(|number| number.checked_mul(1_000))
         }
-        FieldValue::Text(written) => decimal(written, 3),
+        FieldValue::Text(written) => thousandths(written),
         _ => None,
     };
     let milli = milli.filter(|milli| (BASE_MILLI_MIN..=BASE_MILLI_MAX).contains(milli));
@@ -290,19 +289,19 @@ fn base(value: FieldValue<'_>) -> Result<u32, Problem> {
 }
 
 fn jitter(value: FieldValue<'_>) -> Result<u32, Problem> {
-    let number = text(value, JITTER_EXPECTED)?.strip_suffix('%');
-    let ppm = number.and_then(|number| decimal(number, 4)).filter(|&ppm| ppm <= PPM);
-    ppm.ok_or(Problem::Expected(JITTER_EXPECTED))
+    let percent: Percent = text(value, JITTER_EXPECTED)?.parse().map_err(Problem::Unit)?;
+    if percent.0 <= PPM { Ok(percent.0) } else { Err(Problem::Expected(JITTER_EXPECTED)) }
 }
 
-/// A number with up to `places` decimals, in units of its last place.
-fn decimal(written: &str, places: u32) -> Option<u32> {
+/// A number with up to three decimals, in thousandths.
+fn thousandths(written: &str) -> Option<u32> {
     let (whole, decimals) = written.split_once('.').unwrap_or((written, "0"));
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let missing = places.checked_sub(u32::try_from(decimals.len()).ok()?)?;
-    if !digits(whole) || !digits(decimals) {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number(whole) || !is_number(decimals) || decimals.len() > 3 {
         return None;
     }
-    let fraction = decimals.parse::<u32>().ok()? * 10_u32.pow(missing);
-    whole.parse::<u32>().ok()?.checked_mul(10_u32.pow(places))?.checked_add(fraction)
+    // Missing decimals are zeros.
+    let fraction = decimals.bytes().chain([b'0'; 3]).take(3);
+    let fraction = fraction.fold(0, |value, digit| value * 10 + u32::from(digit - b'0'));
+    whole.parse::<u32>().ok()?.checked_mul(1_000)?.checked_add(fraction)
 }
