@@ -14,6 +14,7 @@
 //! - [`quota`] models all quotas together: [`Quotas`];
 //! - [`breaker`] says what a circuit breaker does, from its whole history: [`Breaker`];
 //! - [`fair`] says what a scheduler owes those who wait;
+//! - [`guard`] knows who runs in a loop: [`Guard`];
 //! - [`policy`] decides requests by policies: [`Policies`];
 //! - [`governed`] is the whole, limits, quotas, budgets and bills: [`Governed`].
 
@@ -23,6 +24,7 @@ pub mod breaker;
 pub mod call;
 pub mod fair;
 pub mod governed;
+pub mod guard;
 pub mod limiter;
 pub mod meter;
 pub mod money;
@@ -37,6 +39,7 @@ pub use billing::Billing;
 pub use breaker::Breaker;
 pub use call::Call;
 pub use governed::Governed;
+pub use guard::Guard;
 pub use limiter::{Counts, Limiter, Outcome, Verdict};
 pub use meter::{Meter, Wait};
 pub use policy::Policies;
