@@ -76,8 +76,9 @@ fn stands(view: &LoopView) -> CallerStands {
     }
 }
 
-/// One run of seeded requests; how many steps had each of the model's answers.
-fn compare(seed: u64, mode: Mode, seen: &mut [u64; 7]) {
+/// One run of seeded requests; how many steps had each of the model's answers, how often one was forgotten for another,
+/// and how often one was not blocked because too many others were.
+fn compare(seed: u64, mode: Mode, seen: &mut [u64; 9]) {
     let mut random = Random::new(seed);
     let rules = GuardRules {
         requests: random.chance(50).then(|| u32::try_from(random.between(1, 400)).expect("small")),
@@ -152,11 +153,14 @@ fn compare(seed: u64, mode: Mode, seen: &mut [u64; 7]) {
             assert_eq!(ours, theirs, "seed {seed}, step {step}");
         }
     }
+    let stats = guard.stats(Instant(now));
+    seen[7] += stats.evicted;
+    seen[8] += stats.block_share_full;
 }
 
 #[test]
 fn the_guard_does_what_a_model_with_the_full_history_does() {
-    let mut seen = [0; 7];
+    let mut seen = [0; 9];
     for seed in 0..SEEDS {
         compare(seed, Mode::Enforce, &mut seen);
     }
@@ -165,7 +169,7 @@ fn the_guard_does_what_a_model_with_the_full_history_does() {
 
 #[test]
 fn in_shadow_mode_it_finds_the_same_and_does_nothing() {
-    let mut seen = [0; 7];
+    let mut seen = [0; 9];
     for seed in 0..10 {
         compare(1_000 + seed, Mode::Shadow, &mut seen);
     }

@@ -146,3 +146,140 @@ fn seconds(year: u16, month: &[u8], day: u8, time: &[u8]) -> Option<i64> {
         below(time.get(..2)?, 24)? * 3600 + below(time.get(3..5)?, 60)? * 60 + below(time.get(6..8)?, 61)?;
     Some(date.days_since_epoch()? * 86_400 + i64::try_from(of_day).ok()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{LONGEST, RetryAfterError, parse};
+    use governance::time::{CivilDate, Nanos, TimeOfDay, WallTime};
+    use proptest::prelude::*;
+
+    fn at(now: &str, text: &str) -> Result<Nanos, RetryAfterError> {
+        parse(text.as_bytes(), now.parse().unwrap())
+    }
+
+    const NOW: &str = "1994-11-06T08:49:00Z";
+
+    #[test]
+    fn seconds_and_the_three_forms_of_a_date_are_read() {
+        for (text, seconds) in [
+            ("0", 0),
+            ("120", 120),
+            (" 30\t", 30),
+            ("007", 7),
+            ("86400", 86_400),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", 37),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", 37),
+            ("Sun Nov  6 08:49:37 1994", 37),
+            ("Sun Nov 06 08:49:37 1994", 37),
+            ("Sun, 06 Nov 1994 08:59:60 GMT", 660),
+        ] {
+            assert_eq!(at(NOW, text), Ok(Nanos::from_seconds(seconds)), "{text}");
+        }
+        assert_eq!(
+            at("1994-11-06T08:49:36.25Z", "Sun, 06 Nov 1994 08:49:37 GMT"),
+            Ok(Nanos::from_millis(750))
+        );
+        assert_eq!(
+            at("1999-12-31T23:59:30Z", "Saturday, 01-Jan-00 00:00:00 GMT"),
+            Ok(Nanos::from_seconds(30))
+        );
+    }
+
+    #[test]
+    fn what_has_passed_and_what_is_years_ahead_is_told_apart() {
+        for (text, error) in [
+            ("Sun, 06 Nov 1994 08:49:00 GMT", RetryAfterError::Past),
+            ("Sun, 06 Nov 1994 08:48:59 GMT", RetryAfterError::Past),
+            ("Sunday, 06-Nov-93 08:49:37 GMT", RetryAfterError::Past),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", RetryAfterError::Past),
+            ("Mon, 01 Jan 1900 00:00:00 GMT", RetryAfterError::Past),
+            ("86401", RetryAfterError::TooFar),
+            ("315360000", RetryAfterError::TooFar),
+            ("99999999999999999999999", RetryAfterError::TooFar),
+            ("Sat, 06 Nov 2004 08:49:37 GMT", RetryAfterError::TooFar),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", RetryAfterError::TooFar),
+            ("Sunday, 06-Nov-44 08:49:37 GMT", RetryAfterError::TooFar),
+            ("Sunday, 06-Nov-45 08:49:37 GMT", RetryAfterError::Past),
+        ] {
+            assert_eq!(at(NOW, text), Err(error), "{text}");
+        }
+        assert_eq!(
+            RetryAfterError::TooFar.to_string(),
+            "more than a day ahead; expected at most 86400 seconds"
+        );
+    }
+
+    #[test]
+    fn everything_else_is_garbage() {
+        for text in [
+            "",
+            " ",
+            "-1",
+            "+5",
+            "1.5",
+            "30s",
+            "soon",
+            "1 2",
+            ",",
+            "Sun,",
+            "Sun, 06 Nov 1994 08:49:37",
+            "Sun, 06 Nov 1994 08:49:37 CET",
+            "Sun, 06 Nov 1994 08:49:37 gmt",
+            "Sun, 06 nov 1994 08:49:37 GMT",
+            "sun, 06 Nov 1994 08:49:37 GMT",
+            "Sun, 6 Nov 1994 08:49:37 GMT",
+            "Sun, 31 Nov 1994 08:49:37 GMT",
+            "Tue, 29 Feb 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 24:00:00 GMT",
+            "Sun, 06 Nov 1994 08:60:00 GMT",
+            "Sun, 06 Nov 1994 08:49:61 GMT",
+            "Sun, 06 Nov 1994 08-49-37 GMT",
+            "Sunday, 06-Nov-1994 08:49:37 GMT",
+            "Sun, 06-Nov-94 08:49:37 GMT",
+            "Sonntag, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 94",
+            "Sun Nov 6 08:49:37 1994",
+            "1994-11-06T08:49:37Z",
+            "\u{663}",
+        ] {
+            assert_eq!(at(NOW, text), Err(RetryAfterError::Garbage), "{text:?}");
+        }
+        assert_eq!(parse(b"\xff\xfe", WallTime(0)), Err(RetryAfterError::Garbage));
+    }
+
+    proptest! {
+        #[test]
+        fn a_date_within_a_day_is_read_in_each_form(now in 1_u64..4_000_000_000, ahead in 1_u64..=86_400) {
+            let wall = WallTime((now + ahead) * 1_000_000_000);
+            let (CivilDate { year, month, day }, TimeOfDay { hour, minute, second, .. }) = wall.to_civil();
+            let name = |names: &[&'static str], number: u64| names[usize::try_from(number).unwrap()];
+            let week = (now + ahead) / 86_400 % 7;
+            let long = ["Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"];
+            let long = name(&long, week);
+            let short = &long[..3];
+            let month = std::str::from_utf8(crate::access_log::MONTHS[usize::from(month) - 1]).unwrap();
+            let two = year % 100;
+            for text in [
+                format!("{short}, {day:02} {month} {year} {hour:02}:{minute:02}:{second:02} GMT"),
+                format!("{long}, {day:02}-{month}-{two:02} {hour:02}:{minute:02}:{second:02} GMT"),
+                format!("{short} {month} {day:2} {hour:02}:{minute:02}:{second:02} {year}"),
+                ahead.to_string(),
+            ] {
+                let now = WallTime(now * 1_000_000_000);
+                prop_assert_eq!(parse(text.as_bytes(), now), Ok(Nanos::from_seconds(ahead)), "{}", text);
+            }
+        }
+
+        #[test]
+        fn nothing_that_is_read_is_longer_than_a_day_and_nothing_panics(
+            text in prop_oneof![
+                prop::collection::vec(any::<u8>(), 0..40),
+                "[A-Z][a-z]{2,8},? [0-9]{2}[ -][A-Z][a-z]{2}[ -][0-9]{2,4} [0-9:]{8} GMT".prop_map(String::into_bytes),
+                "Sun Nov [ 0-9][0-9] [0-9:]{8} [0-9]{4}".prop_map(String::into_bytes),
+            ],
+            now in any::<u64>(),
+        ) {
+            prop_assert!(parse(&text, WallTime(now)).is_ok_and(|wait| wait <= LONGEST) || parse(&text, WallTime(now)).is_err());
+        }
+    }
+}

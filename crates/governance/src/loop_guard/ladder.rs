@@ -181,8 +181,8 @@ impl Entry {
         let event = self.rise(now, settings, blocked);
         self.is_held = self.is_watched();
         let blocked_for = self.blocked_for(now).map(|rest| {
-            // One that comes when it is told to is not blocked again for what it was blocked for.
-            let calm = self.calm_from(begin(settings, GuardLevel::Block));
+            // One that comes when it is told to is not blocked again for what it was blocked for: it may ask once.
+            let calm = self.calm_from(begin(settings, GuardLevel::Block) - 1);
             rest.max(calm.since(now))
         });
         let level = match blocked_for {

@@ -209,7 +209,9 @@ impl Guard {
         if caller.blocked_until <= now {
             return (caller.level.min(2), 0);
         }
-        let calm = if count >= begin(&rules, 3) { caller.falls_below(begin(&rules, 3), now) } else { now };
+        // When it may ask once more without being blocked again.
+        let least = begin(&rules, 3) - 1;
+        let calm = if count >= least { caller.falls_below(least, now) } else { now };
         (caller.level, caller.blocked_until.max(calm) - now)
     }
 
