@@ -118,7 +118,7 @@ impl GovernanceCollector {
 
     /// Forgets everything, in place. Outcomes of requests of before are counted as stale.
     pub fn reset(&mut self) {
-        self.timeline = Timeline::EMPTY;
+        self.timeline.reset();
         self.window = 0;
         self.epoch = self.epoch.wrapping_add(1);
         self.stale = 0;
@@ -519,3 +519,6 @@ fn take_back(rankings: &mut Rankings, series: &mut Series, pair: &Pair<'_>, cost
     rankings.settle(&mut series.owed, pair);
     rankings.take_back(TopBy::Cost, pair, NanoUnits(cost.0.saturating_neg()).as_spent());
 }
+
+#[cfg(test)]
+mod tests;

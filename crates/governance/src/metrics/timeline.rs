@@ -164,6 +164,11 @@ struct Ring<const N: usize> {
 impl<const N: usize> Ring<N> {
     const EMPTY: Self = Self { slots: [Slot::EMPTY; N], latest: 0 };
 
+    fn reset(&mut self) {
+        self.slots.fill(Slot::EMPTY);
+        self.latest = 0;
+    }
+
     fn at(number: u64) -> usize {
         usize::try_from(number % N as u64).unwrap_or(0)
     }
@@ -217,6 +222,14 @@ impl Timeline {
         hours: Ring::EMPTY,
         days: Ring::EMPTY,
     };
+
+    pub(super) fn reset(&mut self) {
+        (self.present, self.before, self.second_end) = (Slot::EMPTY, Slot::EMPTY, 0);
+        self.seconds.reset();
+        self.minutes.reset();
+        self.hours.reset();
+        self.days.reset();
+    }
 
     /// Whether the present second is over. A clock that went back counts as one that stood still.
     #[inline(always)]
