@@ -7,6 +7,7 @@
 
 mod correlate;
 mod count;
+mod export;
 mod latency;
 mod place;
 mod record;
@@ -16,6 +17,7 @@ mod timeline;
 mod top;
 
 pub use correlate::{CorrelateError, Correlation, Measure, SAMPLES_NEEDED};
+pub use export::export_metrics;
 pub use latency::{
     BOUNDS_US, Confidence, LATENCY_SCOPES_MAX, LatencyBuckets, LatencyScope, LatencyView, Percentiles,
     SAMPLES_FEW, Window,
