@@ -411,7 +411,9 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         }
         (completion.posted, completion.call) = (settlements.posted, settlements.call);
         if outcome.disposition == Disposition::Commit {
-            self.count_outcome(now, memo.measure, outcome, completion.posted.unwrap_or_default());
+            let tokens = i128::from(actual.tokens) - i128::from(memo.usage.tokens);
+            let tokens = i64::try_from(tokens).unwrap_or(if tokens < 0 { i64::MIN } else { i64::MAX });
+            self.count_outcome(now, memo.measure, outcome, completion.posted.unwrap_or_default(), tokens);
         }
         self.tickets.end(
             ticket,

@@ -44,7 +44,8 @@ pub(super) fn measured<'a, const KEYS: usize, const LOG: usize>(
         },
     };
     let tenant = key(Kind::Tenant, request.tenant);
-    Measured { service, tenant, scope, tokens: request.tokens, charged: charged_at_once(request, decision) }
+    let tokens = if decision.is_allowed() { request.tokens } else { 0 };
+    Measured { service, tenant, scope, tokens, charged: charged_at_once(request, decision) }
 }
 
 /// What was charged for a request when it was decided. What is reserved, or waits for its turn, is charged later.
@@ -62,12 +63,12 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         measure: MeasureId,
         outcome: &Outcome,
         cost_delta: NanoUnits,
+        tokens_delta: i64,
     ) {
         let is_error = outcome.is_error();
         let result = if is_error { OutcomeResult::Failure } else { OutcomeResult::Success };
         let latency_us = outcome.service_us();
-        let report =
-            OutcomeReport { status: outcome.status, latency_us, result, cost_delta, tokens_delta: 0 };
+        let report = OutcomeReport { status: outcome.status, latency_us, result, cost_delta, tokens_delta };
         self.metrics.record_outcome(now, measure, &report);
         let event = if is_error { SloEvent::Bad } else { SloEvent::Good };
         self.alerts.record(now.instant, self.metrics.service_of(measure), event);

@@ -82,7 +82,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         let subject = Subject { request, group: request.group.or(by_path) };
         let decision = Decision::plain(Verdict::Allow, Reason::NoLimit);
         let measure = self.metrics.locate(now, &measured(&self.limits, &subject, &decision));
-        self.count_outcome(now, measure, outcome, NanoUnits::ZERO);
+        self.count_outcome(now, measure, outcome, NanoUnits::ZERO, 0);
     }
 }
 

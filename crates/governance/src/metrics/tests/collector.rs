@@ -50,15 +50,14 @@ fn decisions_are_counted_by_verdict_and_reason() {
 #[test]
 fn tokens_and_costs_are_settled_by_the_outcome() {
     let mut collector = collector();
-    let measured = Measured { tokens: 100, ..call("llm", "acme") };
-    let decision = Decision { price: Some(NanoUnits(500)), ..allowed() };
-    let id = collector.record_decision(at(0), &measured, &decision);
-    collector.record_decision(at(0), &measured, &Decision { price: Some(NanoUnits(9)), ..denied() });
+    let measured = Measured { tokens: 100, charged: NanoUnits(500), ..call("llm", "acme") };
+    let id = collector.record_decision(at(0), &measured, &allowed());
+    collector.record_decision(at(0), &call("llm", "acme"), &denied());
     let report = OutcomeReport { cost_delta: NanoUnits(-200), tokens_delta: -40, ..OutcomeReport::default() };
     collector.record_outcome(at(61), id, &report);
-    assert_eq!(collector.get_rate_limit_stats(None).tokens_used, 160);
+    assert_eq!(collector.get_rate_limit_stats(None).tokens_used, 60);
     let expected = CostStatistics { total: NanoUnits(300), current: NanoUnits(-200), last: NanoUnits(500) };
-    assert_eq!(collector.get_cost_stats(None, None), expected, "a refused request costs nothing");
+    assert_eq!(collector.get_cost_stats(None, None), expected);
     assert_eq!(collector.get_cost_stats(Some("llm"), Some("acme")), expected);
     assert_eq!(collector.get_cost_stats(Some("llm"), Some("other")), CostStatistics::default());
     assert_eq!(collector.cost_of(CostSource::Decision), NanoUnits(500));

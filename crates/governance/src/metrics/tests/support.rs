@@ -2,6 +2,7 @@
 
 use crate::decision::{Decision, Reason, Verdict};
 use crate::metrics::{GovernanceCollector, Key, Measured};
+use crate::money::NanoUnits;
 use crate::scope::{HashSecret, KeyName, Kind, NameRef};
 use crate::time::{NANOS_PER_SECOND, Now, WallTime};
 
@@ -29,6 +30,7 @@ pub(super) fn call<'a>(service: &'a str, tenant: &'a str) -> Measured<'a> {
         tenant: Some(key(Kind::Tenant, tenant)),
         scope: Some((Kind::Service, service)),
         tokens: 0,
+        charged: NanoUnits::ZERO,
     }
 }
 

@@ -1,6 +1,5 @@
 use super::support::{allowed, at, call, collector, denied, key};
-use crate::decision::Decision;
-use crate::metrics::{OutcomeReport, Rank, SpaceSaving, TOP_MAX, Top, TopBy};
+use crate::metrics::{Measured, OutcomeReport, Rank, SpaceSaving, TOP_MAX, Top, TopBy};
 use crate::money::NanoUnits;
 use crate::scope::Kind;
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
@@ -128,10 +127,10 @@ proptest! {
         let (mut truths, kinds) = ([const { Truth::new() }; 6], TopBy::ALL);
         for (step, (one, other, tenant, is_denied, cost)) in steps.into_iter().enumerate() {
             let (service, tenant) = (format!("s{}", one * other / 90), format!("t{tenant}"));
-            let measured = call(&service, &tenant);
             let price = i128::from(cost.max(0));
-            let decision = Decision { price: Some(NanoUnits(price)), ..allowed() };
-            let decision = if is_denied { denied() } else { decision };
+            let charged = NanoUnits(if is_denied { 0 } else { price });
+            let measured = Measured { charged, ..call(&service, &tenant) };
+            let decision = if is_denied { denied() } else { allowed() };
             let id = collector.record_decision(at(0), &measured, &decision);
             // What it cost in the end: less, but not less than nothing, or more.
             let delta = if is_denied { 0 } else { i128::from(cost) % 7 }.max(-price);
