@@ -95,6 +95,9 @@ impl Memory {
             self.slow = self.slow.saturating_sub(count(gone, 2));
             steps += 1;
         }
+        if steps == WORDS {
+            (self.total, self.failed, self.slow) = (0, 0, 0);
+        }
         if self.total == 0 {
             self.mark = now.0;
         }
