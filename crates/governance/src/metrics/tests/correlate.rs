@@ -1,8 +1,4 @@
-#![expect(
-    clippy::float_arithmetic,
-    clippy::cast_precision_loss,
-    reason = "floating point is what the whole numbers are compared with"
-)]
+#![expect(clippy::float_arithmetic, reason = "floating point is what the whole numbers are compared with")]
 
 use super::support::{allowed, at, call, collector, denied};
 use crate::metrics::correlate::Samples;
