@@ -32,7 +32,7 @@ fn at(second: u64) -> Now {
 }
 
 fn key(kind: Kind, name: &str) -> Key<'_> {
-    let name = NameRef::new(name).unwrap();
+    let name = NameRef::new(name).expect("names of tests are short");
     Key { hash: SECRET.hash(kind, KeyName::Text(name)), name }
 }
 
@@ -120,10 +120,10 @@ impl Zipf {
         clippy::float_arithmetic,
         reason = "a power of a fraction, from 1 to a billion"
     )]
-    fn new(count: usize) -> Self {
+    fn new(count: u32) -> Self {
         let mut sum = 0;
         let weight = |rank: u32| (1e9 / f64::from(rank).powf(1.1)).round();
-        let sums = (1..=u32::try_from(count).unwrap()).map(|rank| {
+        let sums = (1..=count).map(|rank| {
             sum += weight(rank) as u64;
             sum
         });

@@ -223,7 +223,8 @@ impl SpaceSaving {
         self.add_at(&mut place, key, weight);
     }
 
-    /// Takes `weight` back from a key; from one that is not counted, nothing can be taken.
+    /// Takes `weight` back from a key, which must have been counted as much before; from one that is not counted any more,
+    /// nothing need be taken.
     pub fn take_back(&mut self, key: &Key<'_>, weight: u64) {
         if let Some(place) = self.table.find(key.hash.0, |()| true) {
             let position = usize::from(self.positions[place.index()]);
