@@ -9,6 +9,7 @@
 //! - [`months`]: seeded months of usage for quotas, budgets and bills, biased alike;
 //! - [`overload`]: more work than a server can do, and simple schedulers to compare with;
 //! - [`policies`]: seeded policies, requests and changes;
+//! - [`prometheus`]: a strict reader of the text format in which figures are handed out;
 //! - [`demo`]: the generator of the demonstration log;
 //! - [`random`]: the seeded numbers behind the last three.
 //!
@@ -23,6 +24,7 @@ pub mod months;
 pub mod oracle;
 pub mod overload;
 pub mod policies;
+pub mod prometheus;
 pub mod random;
 pub mod replay;
 pub mod scenario;
