@@ -442,3 +442,85 @@ impl<W: Write + ?Sized> FigureSink for JsonFigures<'_, W> {
         each_part(histogram, |part, bound, value| self.object(Some(part), labels, bound, value))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Figure, FigureKind, FigureSink, FiguresFormat, HistogramFigure, Label, write_figures};
+    use std::fmt;
+
+    fn visit(sink: &mut dyn FigureSink) -> fmt::Result {
+        sink.family("weir_depth", "How many wait.", FigureKind::Gauge)?;
+        sink.sample(&[Label { name: "service", value: &"=a,b" }], Figure::Ratio(500_000))?;
+        sink.family("weir_latency_seconds", "How long.", FigureKind::Histogram)?;
+        let buckets = [(Figure::micros(500), 2)];
+        let histogram = HistogramFigure { buckets: &buckets, sum: Figure::micros(2_000_000), count: 3 };
+        sink.histogram(&[Label { name: "scope", value: &"all" }], &histogram)
+    }
+
+    fn written(format: FiguresFormat) -> String {
+        let mut out = String::new();
+        write_figures(format, &mut out, visit).unwrap();
+        out
+    }
+
+    #[test]
+    fn each_figure_is_a_record_of_csv() {
+        assert_eq!(
+            written(FiguresFormat::Csv),
+            "family,type,part,label_1,label_1_value,label_2,label_2_value,label_3,label_3_value,le,value\n\
+             weir_depth,gauge,,service,\"'=a,b\",,,,,,0.5\n\
+             weir_latency_seconds,histogram,bucket,scope,all,,,,,0.0005,2\n\
+             weir_latency_seconds,histogram,bucket,scope,all,,,,,+Inf,3\n\
+             weir_latency_seconds,histogram,sum,scope,all,,,,,,2\n\
+             weir_latency_seconds,histogram,count,scope,all,,,,,,3\n"
+        );
+    }
+
+    #[test]
+    fn each_figure_is_an_object_of_json() {
+        assert_eq!(
+            written(FiguresFormat::Json).lines().take(3).collect::<Vec<_>>(),
+            [
+                "{\"family\":\"weir_depth\",\"type\":\"gauge\",\"service\":\"=a,b\",\"value\":\"0.5\"}",
+                "{\"family\":\"weir_latency_seconds\",\"type\":\"histogram\",\"part\":\"bucket\",\
+                 \"scope\":\"all\",\"le\":\"0.0005\",\"value\":2}",
+                "{\"family\":\"weir_latency_seconds\",\"type\":\"histogram\",\"part\":\"bucket\",\
+                 \"scope\":\"all\",\"le\":\"+Inf\",\"value\":3}",
+            ]
+        );
+        assert_eq!(written(FiguresFormat::Json).lines().count(), 5);
+    }
+
+    #[test]
+    fn each_figure_is_a_line_of_prometheus() {
+        assert_eq!(
+            written(FiguresFormat::Prometheus),
+            "# HELP weir_depth How many wait.\n# TYPE weir_depth gauge\nweir_depth{service=\"=a,b\"} 0.5\n\
+             # HELP weir_latency_seconds How long.\n# TYPE weir_latency_seconds histogram\n\
+             weir_latency_seconds_bucket{scope=\"all\",le=\"0.0005\"} 2\n\
+             weir_latency_seconds_bucket{scope=\"all\",le=\"+Inf\"} 3\n\
+             weir_latency_seconds_sum{scope=\"all\"} 2\nweir_latency_seconds_count{scope=\"all\"} 3\n"
+        );
+    }
+
+    #[test]
+    fn words_read_back_and_errors_are_handed_on() {
+        assert_eq!(FiguresFormat::WORDS.map(FiguresFormat::from_word), FiguresFormat::ALL.map(Some));
+        struct Full(usize);
+        impl fmt::Write for Full {
+            fn write_str(&mut self, text: &str) -> fmt::Result {
+                self.0 = self.0.checked_sub(text.len()).ok_or(fmt::Error)?;
+                Ok(())
+            }
+        }
+        for format in FiguresFormat::ALL {
+            for room in 0..written(format).len() {
+                assert_eq!(
+                    write_figures(format, &mut Full(room), visit),
+                    Err(fmt::Error),
+                    "{format:?} {room}"
+                );
+            }
+        }
+    }
+}
