@@ -73,6 +73,22 @@ impl Align {
     }
 }
 
+/// Who has a bucket of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Per {
+    /// Each name that the scope matches.
+    #[default]
+    Name,
+    /// Each client under each of those names: the actor, else the session, else the address. Requests without any of
+    /// these are together one client, which is called [`NameRef::NOBODY`](crate::scope::NameRef::NOBODY).
+    Client,
+}
+
+impl Per {
+    /// The words that users write. Where there is none, it is [`Per::Name`].
+    pub const WORDS: [&'static str; 1] = ["client"];
+}
+
 /// How a limit decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RateLimitAlgorithm {
@@ -214,6 +230,8 @@ pub struct LimitSpec {
     pub name: LimitName,
     /// Who it is for.
     pub scope: Scope,
+    /// Who of them has a bucket of its own.
+    pub per: Per,
     /// How it decides.
     pub algorithm: RateLimitAlgorithm,
     /// What it counts.
@@ -239,6 +257,7 @@ impl LimitSpec {
     pub(crate) const EMPTY: Self = Self {
         name: Text::EMPTY,
         scope: Scope { kind: Kind::Service, pattern: Pattern::Any },
+        per: Per::Name,
         algorithm: RateLimitAlgorithm::Unlimited,
         unit: Unit::Requests,
         state: LimitState::Enabled,
@@ -252,7 +271,7 @@ impl LimitSpec {
     pub fn new(scope: Scope, algorithm: RateLimitAlgorithm, unit: Unit) -> Result<Self, SpecError> {
         let name = default_name(&scope, unit);
         let (state, mode) = (LimitState::Enabled, Mode::Enforce);
-        let spec = Self { name, scope, algorithm, unit, state, mode };
+        let spec = Self { name, scope, per: Per::Name, algorithm, unit, state, mode };
         spec.check()?;
         Ok(spec)
     }
@@ -268,8 +287,15 @@ impl LimitSpec {
     /// # Errors
     /// [`SpecError`] names the first field that is not.
     pub fn check(&self) -> Result<(), SpecError> {
-        if self.name.is_empty() {
+        if self.name.is_empty() && !self.scope.is_secret() {
             return Err(SpecError { field: "name", problem: Problem::Name(ScopeError::EmptyName) });
+        }
+        check_name(self.name.as_str(), &self.scope)?;
+        if self.per == Per::Client && self.algorithm.capacity().is_none() {
+            let algorithm = self.algorithm.word();
+            let takes = "neither bucket nor window: clients have nothing of their own there";
+            let problem = Problem::NotWith { field: "algorithm", value: algorithm, takes };
+            return Err(SpecError { field: "per", problem });
         }
         if let Some(shape) = self.algorithm.bucket() {
             positive("capacity", shape.capacity)?;
@@ -300,6 +326,20 @@ impl LimitSpec {
     }
 }
 
+/// Whether a name goes with its scope: it is shown wherever the limit or quota decides, and a secret is not to be.
+pub(crate) fn check_name(name: &str, scope: &Scope) -> Result<(), SpecError> {
+    let Some(secret) = scope.secret() else { return Ok(()) };
+    let problem = if name.is_empty() {
+        let what = if scope.kind == Kind::Key { "key:NAME" } else { "session:NAME" };
+        Problem::MissingFor("scope", what)
+    } else if name == secret || name.split_once(':').is_some_and(|(_, rest)| rest.starts_with(secret)) {
+        Problem::Expected("one that does not tell the secret of the scope, since it is shown")
+    } else {
+        return Ok(());
+    };
+    Err(SpecError { field: "name", problem })
+}
+
 fn positive(field: &'static str, value: u64) -> Result<(), SpecError> {
     if value == 0 { Err(SpecError { field, problem: Problem::Zero }) } else { Ok(()) }
 }
@@ -312,7 +352,11 @@ fn product(field: &'static str, amount: u64, period: Nanos) -> Result<(), SpecEr
     }
 }
 
+/// The name that scope and unit make: none for a secret.
 fn default_name(scope: &Scope, unit: Unit) -> LimitName {
+    if scope.is_secret() {
+        return LimitName::EMPTY;
+    }
     // Kind, name and unit are bounded so that this fits: see the assertion below.
     match unit {
         Unit::Requests => LimitName::format(format_args!("{scope}")),
@@ -330,10 +374,13 @@ impl fmt::Display for LimitSpec {
         writeln!(
             f,
             "scope = {}",
-            Quoted(Text::<88>::format(format_args!("{}", self.scope)).unwrap_or_default().as_str())
+            Quoted(Text::<88>::format(format_args!("{}", self.scope.written())).unwrap_or_default().as_str())
         )?;
         if !self.has_default_name() {
             writeln!(f, "name = {}", Quoted(self.name.as_str()))?;
+        }
+        if self.per == Per::Client {
+            writeln!(f, "per = \"client\"")?;
         }
         writeln!(f, "algorithm = \"{}\"", self.algorithm.word())?;
         if let Some(shape) = self.algorithm.bucket() {

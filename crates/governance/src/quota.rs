@@ -367,6 +367,12 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
         self.stats = Totals::default();
     }
 
+    /// What keys are hashed with, and what the fingerprints of secrets are under.
+    #[must_use]
+    pub const fn secret(&self) -> HashSecret {
+        self.secret
+    }
+
     /// Hashes under another secret from now on. Keys that are known already would not be found again, so this
     /// is for a manager that has seen none.
     ///

@@ -43,7 +43,7 @@ use crate::limit::{LimitName, LimitSpec, RateLimitAlgorithm};
 use crate::mode::Mode;
 use crate::notice::Notices;
 use crate::request::{HashedSubject, Subject};
-use crate::scope::{HashSecret, KeyHash, KeyName, Kind};
+use crate::scope::{BucketName, HashSecret, KeyHash, KeyName, Kind};
 use crate::time::{Nanos, Now};
 use bucket::{Bucket, Grant, Room, Terms};
 use key_table::{KeyTable, Slot};
@@ -135,6 +135,9 @@ enum Place {
     /// Nowhere yet either: this slot would be taken, whose bucket is full again.
     Promised(u32),
 }
+
+/// What a bucket in the table is called by: the key, and the client where each has one of its own.
+type Names<'k, 'n> = (&'k KeyName<'n>, Option<&'k KeyName<'n>>);
 
 /// A limit that matches the request at hand.
 #[derive(Clone, Copy, Debug, Default)]
@@ -408,7 +411,12 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
                 link = next;
                 if entry.hash == hash && entry.spec.scope.kind == kind && counts(entry) {
                     replaced.insert(entry.spec.unit);
-                    self.note::<SHADOW>(Match { limit: id.0, place: Place::Limit, hash });
+                    let matched = if entry.is_per_client() {
+                        self.match_of_client(now, id, (hash, key), subject, access)
+                    } else {
+                        Match { limit: id.0, place: Place::Limit, hash }
+                    };
+                    self.note::<SHADOW>(matched);
                 }
             }
             let mut link = self.registry.first_wildcard(kind);
@@ -416,11 +424,33 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
                 link = next;
                 if counts(entry) && !replaced.contains(entry.spec.unit) {
                     let unlimited = matches!(entry.spec.algorithm, RateLimitAlgorithm::Unlimited);
-                    let place = if unlimited { Place::Limit } else { self.place(now, id, hash, key, access) };
-                    self.note::<SHADOW>(Match { limit: id.0, place, hash });
+                    let matched = if entry.is_per_client() {
+                        self.match_of_client(now, id, (hash, key), subject, access)
+                    } else if unlimited {
+                        Match { limit: id.0, place: Place::Limit, hash }
+                    } else {
+                        let place = self.place(now, id, hash, (key, None), access);
+                        Match { limit: id.0, place, hash }
+                    };
+                    self.note::<SHADOW>(matched);
                 }
             }
         }
+    }
+
+    /// How a request meets a limit per client, by the key that its scope matches and by its client.
+    #[inline(never)]
+    fn match_of_client(
+        &mut self,
+        now: Now,
+        id: LimitId,
+        (hash, key): (KeyHash, &KeyName<'_>),
+        subject: &Subject<'_>,
+        access: Access,
+    ) -> Match {
+        let client = subject.key(Kind::Client).unwrap_or(KeyName::NO_CLIENT);
+        let hash = self.secret.hash_client(hash, client);
+        Match { limit: id.0, place: self.place(now, id, hash, (key, Some(&client)), access), hash }
     }
 
     #[inline]
@@ -436,7 +466,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// The place of a key's bucket. A key that is not there gets one, if there is a slot, or if the sweep finds
     /// one whose bucket is full again, which loses nothing; else it shares the limit's overflow bucket.
     #[inline]
-    fn place(&mut self, now: Now, id: LimitId, hash: KeyHash, key: &KeyName<'_>, access: Access) -> Place {
+    fn place(&mut self, now: Now, id: LimitId, hash: KeyHash, names: Names<'_, '_>, access: Access) -> Place {
         if let Some(place) = self.table.find(id.0, hash)
             && (access == Access::Charge || !self.is_matched(place))
         {
@@ -444,13 +474,13 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         }
         match access {
             Access::Peek => self.place_for_a_look(now),
-            Access::Charge => self.place_of_new_key(now, id, hash, key),
+            Access::Charge => self.place_of_new_key(now, id, hash, names),
         }
     }
 
     #[cold]
-    fn place_of_new_key(&mut self, now: Now, id: LimitId, hash: KeyHash, key: &KeyName<'_>) -> Place {
-        let Some(place) = self.insert_key(now, id, hash, key) else {
+    fn place_of_new_key(&mut self, now: Now, id: LimitId, hash: KeyHash, names: Names<'_, '_>) -> Place {
+        let Some(place) = self.insert_key(now, id, hash, names) else {
             let entry = self.registry.entry_mut(id);
             entry.stats.overflow_hits += 1;
             // No decision hangs on where a shadow limit counts.
@@ -461,7 +491,13 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     }
 
     /// Gives a key that is not in the table a slot, if there is one or the sweep finds one.
-    fn insert_key(&mut self, now: Now, id: LimitId, hash: KeyHash, key: &KeyName<'_>) -> Option<usize> {
+    fn insert_key(
+        &mut self,
+        now: Now,
+        id: LimitId,
+        hash: KeyHash,
+        (key, client): Names<'_, '_>,
+    ) -> Option<usize> {
         if self.table.len() == KEYS {
             let swept = self.table.sweep();
             let mode = self.registry.entry(id).spec.mode;
@@ -473,7 +509,10 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
                 self.evicted_shadow += 1;
             }
         }
-        let place = self.table.insert(id.0, hash, key.to_name()).ok()?;
+        let place = self.table.insert(id.0, hash, key.to_name(&self.secret)).ok()?;
+        if let Some(client) = client {
+            self.table.set_client(place, client.to_name(&self.secret));
+        }
         self.registry.entry_mut(id).stats.keys += 1;
         Some(place)
     }
@@ -709,9 +748,21 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         self.log.forget_promises();
     }
 
-    /// What keys are hashed with.
-    pub(crate) const fn secret(&self) -> HashSecret {
+    /// What keys are hashed with, and what the fingerprints of secrets are under.
+    #[must_use]
+    pub const fn secret(&self) -> HashSecret {
         self.secret
+    }
+
+    /// Whose bucket is at a place of the table, as it is shown.
+    fn bucket_name(&self, place: usize) -> BucketName {
+        let (slot, name) = (self.table.slot(place), self.table.name(place));
+        if self.registry.entry(LimitId(slot.limit)).is_per_client() {
+            let client = self.table.client(place);
+            BucketName::format(format_args!("{name} client:{client}")).unwrap_or_default()
+        } else {
+            BucketName::excerpt(name.as_str())
+        }
     }
 
     /// Tells the hashes of the keys that were looked for in the check of the same subject, which is the last one. They
@@ -719,7 +770,10 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     #[inline(always)]
     pub(crate) fn tell_hashes(&self, hashed: &HashedSubject<'_>) {
         for matched in &self.matches[..self.matched - self.named] {
-            hashed.note(self.registry.entry(LimitId(matched.limit)).spec.scope.kind, matched.hash);
+            let entry = self.registry.entry(LimitId(matched.limit));
+            if !entry.is_per_client() {
+                hashed.note(entry.spec.scope.kind, matched.hash);
+            }
         }
     }
 

@@ -264,20 +264,22 @@ impl<'a> Subject<'a> {
             Kind::User => request.user.map(KeyName::Text),
             Kind::Tenant => request.tenant.map(KeyName::Text),
             Kind::Ip => ip(),
-            Kind::Key => request.key.map(KeyName::Text),
-            Kind::Session => request.session.map(KeyName::Text),
+            Kind::Key => request.key.map(KeyName::ApiKey),
+            Kind::Session => request.session.map(KeyName::Session),
             Kind::Actor => request.actor.map(KeyName::Text),
-            Kind::Client => request.actor.or(request.session).map(KeyName::Text).or_else(ip),
+            Kind::Client => {
+                request.actor.map(KeyName::Text).or_else(|| request.session.map(KeyName::Session)).or_else(ip)
+            }
             Kind::Group => self.group.map(KeyName::Text),
             Kind::Provider => request.provider.map(KeyName::Text),
             Kind::Route => request.route.map(KeyName::LowerCase),
         }
     }
 
-    /// The name of the key of `kind`, as it is shown.
+    /// The name of the key of `kind`, as it is shown under the secret of the hash.
     #[must_use]
-    pub fn name(&self, kind: Kind) -> Option<Name> {
-        self.key(kind).map(KeyName::to_name)
+    pub fn name(&self, secret: &HashSecret, kind: Kind) -> Option<Name> {
+        self.key(kind).map(|key| key.to_name(secret))
     }
 }
 

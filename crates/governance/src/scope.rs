@@ -4,6 +4,10 @@
 //! of that kind. IPv6 addresses are keyed by their /64 network, routes are lower case. A key is hashed with
 //! SipHash-1-3 (Aumasson, Bernstein, "SipHash: a fast short-input PRF") under a secret, so that nobody
 //! outside can aim names at one place of the table.
+//!
+//! API keys and sessions are secrets of those who bear them: whoever reads one can use it. Their names are made to be
+//! hashed only; what is stored and shown is a fingerprint, `#` and the first 32 bits of the keyed hash. Nothing here
+//! prints one in plain but [`Scope::written`], which is for the configuration.
 
 use crate::text::Text;
 use core::fmt;
@@ -16,6 +20,9 @@ pub const NAME_BYTES_MAX: usize = 64;
 
 /// A name, held in place.
 pub type Name = Text<NAME_BYTES_MAX>;
+
+/// Which bucket of a limit is stored for whom: the key, ` client:` and the client where each has a bucket of its own.
+pub type BucketName = Text<{ 2 * NAME_BYTES_MAX + " client:".len() }>;
 
 /// What a key stands for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -189,6 +196,13 @@ impl<'a> NameRef<'a> {
     pub const fn as_str(self) -> &'a str {
         self.0
     }
+
+    /// The name, held in place.
+    #[must_use]
+    pub fn to_name(self) -> Name {
+        // At most NAME_BYTES_MAX long by construction.
+        Name::new(self.0).unwrap_or_default()
+    }
 }
 
 /// An address as a key: an IPv4 address, or the /64 network of an IPv6 address.
@@ -252,9 +266,16 @@ pub enum KeyName<'a> {
     LowerCase(NameRef<'a>),
     /// An address.
     Ip(IpKey),
+    /// An API key, which is shown as its fingerprint.
+    ApiKey(NameRef<'a>),
+    /// A session, which is shown as its fingerprint, also where it stands in for a client.
+    Session(NameRef<'a>),
 }
 
 impl<'a> KeyName<'a> {
+    /// The client of requests that have neither actor nor session nor address.
+    pub(crate) const NO_CLIENT: KeyName<'static> = KeyName::Text(NameRef::NOBODY);
+
     /// The key that `name` stands for among keys of `kind`.
     ///
     /// # Errors
@@ -264,19 +285,40 @@ impl<'a> KeyName<'a> {
         match kind {
             Kind::Ip => IpKey::parse(name).map(Self::Ip),
             Kind::Route => Ok(Self::LowerCase(checked)),
+            Kind::Key => Ok(Self::ApiKey(checked)),
+            Kind::Session => Ok(Self::Session(checked)),
             // An address that stands in for a client is not the actor who bears it as a name.
             Kind::Client => Ok(IpKey::parse(name).map_or(Self::Text(checked), Self::Ip)),
             _ => Ok(Self::Text(checked)),
         }
     }
 
-    /// The name as it is shown and stored.
+    /// The name as it is shown and stored: of a secret, its fingerprint under the secret of the hash.
+    ///
+    /// ```
+    /// use governance::scope::{HashSecret, KeyName, Kind};
+    /// let secret = HashSecret::from_seed(7);
+    /// let shown = |kind, name| KeyName::parse(kind, name).unwrap().to_name(&secret).as_str().to_string();
+    /// assert_eq!(shown(Kind::User, "ada"), "ada");
+    /// assert_eq!(shown(Kind::Key, "sk-123").len(), "#1f2e3d4c".len());
+    /// ```
     #[must_use]
-    pub fn to_name(self) -> Name {
+    pub fn to_name(self, secret: &HashSecret) -> Name {
+        match self {
+            Self::ApiKey(_) => fingerprint(secret.hash(Kind::Key, self)),
+            Self::Session(_) => fingerprint(secret.hash(Kind::Session, self)),
+            _ => self.to_plain_name(),
+        }
+    }
+
+    /// The name in its canonical form, whether or not it is a secret.
+    fn to_plain_name(self) -> Name {
         let mut name = Name::EMPTY;
         // Names are at most NAME_BYTES_MAX long by construction, and addresses are shorter.
         let _ = match self {
-            Self::Text(text) => fmt::Write::write_str(&mut name, text.as_str()),
+            Self::Text(text) | Self::ApiKey(text) | Self::Session(text) => {
+                fmt::Write::write_str(&mut name, text.as_str())
+            }
             Self::LowerCase(text) => text
                 .as_str()
                 .chars()
@@ -284,6 +326,29 @@ impl<'a> KeyName<'a> {
             Self::Ip(address) => fmt::Write::write_fmt(&mut name, format_args!("{address}")),
         };
         name
+    }
+}
+
+/// What is shown of a secret.
+fn fingerprint(hash: KeyHash) -> Name {
+    Name::format(format_args!("#{:08x}", hash.0 >> 32)).unwrap_or_default()
+}
+
+/// Which bucket of a limit is meant: what stands in for all that its scope leaves open.
+///
+/// A limit of an exact scope has one bucket and needs nothing; one of a wildcard scope needs the key. One that counts
+/// per client needs the client beside that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BucketKey<'a> {
+    /// The key, for a wildcard scope.
+    pub key: Option<KeyName<'a>>,
+    /// The client, for a limit per client.
+    pub client: Option<KeyName<'a>>,
+}
+
+impl<'a> From<Option<KeyName<'a>>> for BucketKey<'a> {
+    fn from(key: Option<KeyName<'a>>) -> Self {
+        Self { key, client: None }
     }
 }
 
@@ -324,7 +389,7 @@ impl Scope {
         let pattern = if name == "*" {
             Pattern::Any
         } else {
-            Pattern::Exact(KeyName::parse(kind, NameRef::printable(name)?.as_str())?.to_name())
+            Pattern::Exact(KeyName::parse(kind, NameRef::printable(name)?.as_str())?.to_plain_name())
         };
         Ok(Self { kind, pattern })
     }
@@ -339,12 +404,43 @@ impl Scope {
     }
 }
 
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.pattern {
+impl Scope {
+    /// Whether it names an API key or a session, which nobody is to read.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        self.secret().is_some()
+    }
+
+    /// The API key or the session that it names.
+    pub(crate) fn secret(&self) -> Option<&str> {
+        match (self.kind, &self.pattern) {
+            (Kind::Key | Kind::Session, Pattern::Exact(name)) => Some(name.as_str()),
+            _ => None,
+        }
+    }
+
+    /// The scope with the fingerprint of its name where that is a secret.
+    pub fn shown(&self, secret: &HashSecret) -> impl fmt::Display + use<> {
+        let (kind, name) = (self.kind, self.key().map(|key| key.to_name(secret)));
+        fmt::from_fn(move |f| match &name {
+            Some(name) => write!(f, "{kind}:{name}"),
+            None => write!(f, "{kind}:*"),
+        })
+    }
+
+    /// The scope as a configuration has it, secrets in plain.
+    pub fn written(&self) -> impl fmt::Display + '_ {
+        fmt::from_fn(|f| match &self.pattern {
             Pattern::Any => write!(f, "{}:*", self.kind),
             Pattern::Exact(name) => write!(f, "{}:{name}", self.kind),
-        }
+        })
+    }
+}
+
+/// Written as it reads back, but for a secret, of which nothing but the kind is printed.
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_secret() { write!(f, "{}:(secret)", self.kind) } else { self.written().fmt(f) }
     }
 }
 
@@ -374,7 +470,10 @@ impl HashSecret {
     pub fn hash(&self, kind: Kind, name: KeyName<'_>) -> KeyHash {
         let (four, eight);
         let (form, name): (u8, &[u8]) = match name {
-            KeyName::Text(text) => (0, text.as_str().as_bytes()),
+            // Typed by an operator as the name of a client, a session is no more than a text.
+            KeyName::Text(text) | KeyName::ApiKey(text) | KeyName::Session(text) => {
+                (0, text.as_str().as_bytes())
+            }
             KeyName::LowerCase(text) => return self.hash_lower_case(kind, text),
             KeyName::Ip(IpKey::V4(address)) => {
                 four = address.octets();
@@ -386,6 +485,13 @@ impl HashSecret {
             }
         };
         self.hash_parts(kind, form, name)
+    }
+
+    /// The hash of a client under a key, for limits per client.
+    #[must_use]
+    pub fn hash_client(&self, key: KeyHash, client: KeyName<'_>) -> KeyHash {
+        let client = self.hash(Kind::Client, client);
+        KeyHash(self.hash_numbers([key.0, client.0].into_iter()))
     }
 
     /// A hash of numbers in their order.
@@ -433,7 +539,7 @@ mod tests {
     fn scopes_are_read_with_the_kind_up_to_the_first_colon() {
         let scope = Scope::parse("route:openai:post").unwrap();
         assert_eq!(scope.kind, Kind::Route);
-        assert_eq!(scope.key().unwrap().to_name().as_str(), "openai:post");
+        assert_eq!(scope.key().unwrap().to_name(&HashSecret::default()).as_str(), "openai:post");
         assert_eq!(Scope::parse("ip:*").unwrap().pattern, Pattern::Any);
         for kind in Kind::ALL {
             assert_eq!(Kind::from_word(kind.word()), Some(kind));

@@ -49,7 +49,7 @@ fn from(tenant: &str) -> Request<'_> {
 fn left(governor: &mut Small, ms: u64, tenant: &str) -> u64 {
     let id = governor.limits.find("tenant:*").unwrap();
     let key = KeyName::Text(NameRef::new(tenant).unwrap());
-    assert_eq!(key.to_name().as_str(), tenant);
+    assert_eq!(key.to_name(&HashSecret::default()).as_str(), tenant);
     governor.limits.get_tokens(at(ms), id, Some(KeyName::parse(Kind::Tenant, tenant).unwrap())).unwrap()
 }
 

@@ -236,7 +236,7 @@ impl<'a> Replay<'a> {
         let key = match tenant {
             TenantSource::Key(kind) => {
                 let group = request.path.map(|path| governor.routes().group_of(path));
-                Subject { request, group }.name(kind)
+                Subject { request, group }.name(&governor.limits.secret(), kind)
             }
             TenantSource::Absent | TenantSource::Fixed(_) => None,
         };

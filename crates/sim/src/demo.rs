@@ -2,8 +2,8 @@
 //!
 //! People read pages in bursts and chat; a crawler runs through the site for a few minutes; a nightly job
 //! stores memories in two bursts; and the chat back end fails for a while, whereupon impatient clients
-//! retry until it is back. Under the shipped limits (chat 300, memory 100, everything else 200 a minute)
-//! the crawler, the job and the retry storm are what is refused.
+//! retry until it is back. Under the shipped limits (for each client chat 300, memory 100, everything else 200 a
+//! minute) the crawler, the job and the retry storm, each from one address, are what is refused.
 //!
 //! The form is that of a combined access log. A line is written when its request ends, so times go back
 //! now and then by a few seconds; a few lines are damaged, as in any real log.
@@ -155,23 +155,22 @@ impl Traffic {
                         agent: "memory-sync/0.8",
                     },
                 );
-                at += self.random.between(60, 260);
+                at += self.random.between(60, 140);
             }
         }
     }
 
-    /// A crawler that takes four pages a second, from addresses next to each other.
+    /// A crawler that takes seven pages a second.
     fn crawler(&mut self) {
         let mut at = 6 * MINUTE;
-        while at < 8 * MINUTE + 30 * SECOND {
-            let ip = format!("203.0.113.{}", self.random.between(64, 67));
+        while at < 7 * MINUTE + 50 * SECOND {
             let request = format!("/blog/archive?page={}", self.random.between(1, 4_000));
             let size = self.random.between(9_000, 30_000);
             self.hit(
                 at,
                 "GET",
                 &Hit {
-                    ip: &ip,
+                    ip: "203.0.113.64",
                     user: "-",
                     request: &request,
                     status: 200,
@@ -180,15 +179,16 @@ impl Traffic {
                     agent: "PageHound/0.9 (+https://hound.example/about)",
                 },
             );
-            at += self.random.between(120, 380);
+            at += self.random.between(80, 200);
         }
     }
 
-    /// The chat back end fails for two minutes; each client asks again about every two seconds.
+    /// The chat back end fails for two minutes; each of the clients behind one gateway asks again about every two
+    /// seconds.
     fn retry_storm(&mut self) {
         let (begin, end) = (12 * MINUTE, 14 * MINUTE);
-        for client in 0..17 {
-            let ip = self.visitor(2000 + client);
+        let ip = self.visitor(2001);
+        for _ in 0..17 {
             let mut at = begin + self.random.between(0, 4 * SECOND);
             while at < end {
                 self.hit(

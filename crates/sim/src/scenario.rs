@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::oracle::limiter::Hash;
 use crate::oracle::rule::{Align, Clocks, Request, Unit};
-use crate::oracle::scope::name_of;
+use crate::oracle::scope::bucket_of;
 use crate::oracle::{Algorithm, Limit, Limiter, Outcome, Verdict, Wait};
 use crate::random::Random;
 
@@ -166,6 +166,7 @@ fn limits(random: &mut Random) -> Vec<Limit> {
             let unlimited = mostly_unlimited && random.chance(80);
             let algorithm = if unlimited { Algorithm::Unlimited } else { algorithm(random) };
             let mut limit = Limit::on(random.pick::<&str>(&SCOPES), algorithm);
+            limit.per_client = algorithm.capacity().is_some() && random.chance(30);
             limit.unit = *random.pick(&[Unit::Requests, Unit::Requests, Unit::Bytes, Unit::Tokens]);
             limit.enabled = random.chance(90);
             limit.named(&format!("limit-{number}"))
@@ -332,7 +333,11 @@ impl Maker {
         match self.random.between(0, 4) {
             0 => Action::SetEnabled { limit, enabled: !chosen.enabled },
             1 => Action::Reset { limit },
-            2 => Action::Change { limit, algorithm: algorithm(&mut self.random) },
+            2 => {
+                let counts = |algorithm: &Algorithm| !chosen.per_client || algorithm.capacity().is_some();
+                let algorithm = Some(algorithm(&mut self.random)).filter(counts);
+                Action::Change { limit, algorithm: algorithm.unwrap_or(chosen.algorithm) }
+            }
             _ => Action::Change { limit, algorithm: other_parameters(&mut self.random, &chosen.algorithm) },
         }
     }
@@ -342,7 +347,7 @@ impl Maker {
     fn handling(&mut self, request: &Request) -> Option<Action> {
         let place = self.random.index(self.model.limits().len());
         let chosen = &self.model.limits()[place];
-        let named = || Some((chosen.name.clone(), name_of(request, chosen.kind)?));
+        let named = || Some((chosen.name.clone(), bucket_of(chosen, request)?));
         let again = self.random.chance(50);
         let (limit, name) = self.handled.clone().filter(|_| again).or_else(named)?;
         self.model.meter(&limit, &name)?;

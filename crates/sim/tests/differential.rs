@@ -20,10 +20,10 @@ use governance::config::Config;
 use governance::decision::{Decision, LimitStanding, Reason, Verdict as EngineVerdict, Wait as EngineWait};
 use governance::governor::Governor;
 use governance::rate_limiter::{LimitError, LimitId};
-use governance::scope::{HashSecret, KeyName};
+use governance::scope::{BucketKey, HashSecret};
 use governance::time::Nanos;
 use sim::oracle::rule::{Clocks, Limit, Pattern, Request};
-use sim::oracle::scope::name_of;
+use sim::oracle::scope::bucket_of;
 use sim::oracle::{Algorithm, Limiter, Meter, Outcome, Verdict};
 use sim::scenario::{Action, Handling, Mix, Scenario, Step};
 
@@ -34,7 +34,7 @@ const LENGTH: usize = 60;
 const LOG: usize = 1024;
 
 /// More keys than a scenario can name.
-const MANY_KEYS: usize = 64;
+const MANY_KEYS: usize = 512;
 
 /// So few that keys make room for each other all the time.
 const FEW_KEYS: usize = 12;
@@ -339,8 +339,8 @@ impl<const KEYS: usize> Pair<'_, KEYS> {
             Handling::Drain => limits.drain_bucket(time, id, key).map(|_| ()),
         };
         self.show(now);
-        let can_be_unknown =
-            limit.pattern == Pattern::Any && (KEYS < MANY_KEYS || self.unlimited.contains(&limit.name));
+        let can_be_unknown = (limit.pattern == Pattern::Any || limit.per_client)
+            && (KEYS < MANY_KEYS || self.unlimited.contains(&limit.name));
         match result {
             Ok(()) => {}
             Err(LimitError::NoBucket) if limit.algorithm.capacity().is_none() => return Ok(()),
@@ -393,6 +393,8 @@ impl<const KEYS: usize> Pair<'_, KEYS> {
             same("allowed", stats.allowed, counts.allowed).map_err(here)?;
             same("denied", stats.denied, counts.denied).map_err(here)?;
             let keys = match limit.pattern {
+                _ if limit.per_client && KEYS < MANY_KEYS => stats.keys,
+                _ if limit.per_client => counts.keys,
                 // The one key of an exact limit counts once it has decided something, if there is something to track.
                 Pattern::Exact(_) if limit.algorithm == Algorithm::Unlimited => 0,
                 Pattern::Exact(_) => u64::from(counts.allowed + counts.denied > 0),
@@ -414,7 +416,10 @@ impl<const KEYS: usize> Pair<'_, KEYS> {
         });
         // Where a wildcard limit has no bucket, no key is told apart.
         if self.unlimited.is_empty() {
-            same("the denied keys", denied, self.model.top_denied(usize::MAX).into_iter().collect())?;
+            let expected = self.model.top_denied(usize::MAX);
+            let shown =
+                |(name, count): (String, u64)| (engine::shown(&self.engine.limits.secret(), name), count);
+            same("the denied keys", denied, expected.into_iter().map(shown).collect())?;
         }
         Ok(())
     }
@@ -451,7 +456,7 @@ impl<const KEYS: usize> Pair<'_, KEYS> {
     }
 
     fn meter_of(&self, limit: &Limit, request: &Request) -> &Meter {
-        let name = name_of(request, limit.kind).expect("a request that met the limit");
+        let name = bucket_of(limit, request).expect("a request that met the limit");
         self.model.meter(&limit.name, &name).expect("a limit that was met has a meter")
     }
 }
@@ -461,9 +466,10 @@ fn compare_standing(standing: &LimitStanding, meter: &Meter, now: Clocks) -> Res
     same("full in", EngineWait::For(standing.full_in()), engine::wait(meter.reset(now)))
 }
 
-/// The key to name a bucket by: none for a limit that has only one.
-fn key_of<'a>(limit: &Limit, name: &'a str) -> Option<KeyName<'a>> {
-    (limit.pattern == Pattern::Any).then(|| engine::key(limit.kind, name).1)
+/// What to name a bucket by: nothing for a limit that has only one.
+fn key_of<'a>(limit: &Limit, name: &'a str) -> BucketKey<'a> {
+    let (key, client) = engine::parts(limit, name);
+    BucketKey { key: (limit.pattern == Pattern::Any).then_some(key), client }
 }
 
 fn is_bad_grant(algorithm: &Algorithm, handling: Handling) -> bool {

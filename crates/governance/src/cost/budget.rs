@@ -40,7 +40,7 @@ impl BudgetSpec {
 impl fmt::Display for BudgetSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let quota = &self.quota;
-        let scope = Text::<88>::format(format_args!("{}", quota.scope)).unwrap_or_default();
+        let scope = Text::<88>::format(format_args!("{}", quota.scope.written())).unwrap_or_default();
         writeln!(f, "[[budget]]\nscope = {}", Quoted(scope.as_str()))?;
         if !quota.has_default_name() {
             writeln!(f, "name = {}", Quoted(quota.name.as_str()))?;

@@ -48,8 +48,8 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         let (model, tenant_place) = if let Some(pair) = pair.and_then(|place| self.pairs.get(place)) {
             (self.services.get(pair.service).map_or(0, |service| service.model), Some(pair.tenant))
         } else {
-            self.quoted.tenant = KeyName::Text(tenant).to_name();
-            self.quoted.service = KeyName::Text(service).to_name();
+            self.quoted.tenant = tenant.to_name();
+            self.quoted.service = service.to_name();
             (self.model_of(service.as_str(), service_hash), self.find_tenant(tenant.as_str(), tenant_hash))
         };
         let Some(number) = usize::from(model).checked_sub(1) else { return Ok(unpriced) };

@@ -115,7 +115,7 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         }
         let open = match tenant.and_then(|place| self.tenants.get(place)) {
             Some(tenant) => tenant.period,
-            None => self.schedule_of(&KeyName::Text(event.tenant).to_name()).period_at(wall),
+            None => self.schedule_of(&event.tenant.to_name()).period_at(wall),
         };
         // It cannot be billed with what was used before its period began.
         if at >= open.end {
@@ -161,7 +161,7 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
         };
         // Set aside in the period of the event and settled at once: the same way as usage that is told late.
         let is_past = past.start <= at && at < past.end;
-        let schedule = self.schedule_of(&KeyName::Text(event.tenant).to_name());
+        let schedule = self.schedule_of(&event.tenant.to_name());
         let period = if is_past { past.start } else { schedule.period_at(at).start };
         let Some(mut hold) = self.charge_held(quote) else { return Ok(None) };
         hold.period = period;

@@ -4,8 +4,8 @@
 //! and [`LimitDraft::finish`] makes a [`LimitSpec`] of them in which every value is in range.
 
 use super::{
-    Align, BucketShape, ConcurrencyShape, LimitName, LimitSpec, LimitState, RateLimitAlgorithm, WindowShape,
-    default_name,
+    Align, BucketShape, ConcurrencyShape, LimitName, LimitSpec, LimitState, Per, RateLimitAlgorithm,
+    WindowShape, default_name,
 };
 use crate::field::{FieldValue, Problem, SpecError, amount, boolean, finished, name, text, word};
 use crate::mode::Mode;
@@ -15,8 +15,9 @@ use crate::time::Nanos;
 use crate::units::Rate;
 
 /// The fields of a limit, as users write them.
-pub const FIELDS: [&str; 12] = [
+pub const FIELDS: [&str; 13] = [
     "scope",
+    "per",
     "name",
     "algorithm",
     "capacity",
@@ -46,6 +47,7 @@ pub const FIELDS: [&str; 12] = [
 pub struct LimitDraft {
     name: Option<LimitName>,
     scope: Option<Scope>,
+    per: Option<Per>,
     /// The algorithm; the shape in it is of no account.
     algorithm: Option<RateLimitAlgorithm>,
     capacity: Option<u64>,
@@ -68,6 +70,7 @@ impl LimitDraft {
         Self {
             name: Some(spec.name),
             scope: Some(spec.scope),
+            per: Some(spec.per),
             algorithm: Some(spec.algorithm),
             capacity: bucket.map(|shape| shape.capacity),
             rate: bucket.map(|shape| shape.rate),
@@ -97,9 +100,9 @@ impl LimitDraft {
     /// Changes one field of an existing limit. A change of algorithm drops the fields that do not go with it.
     ///
     /// # Errors
-    /// As [`LimitDraft::set`]; name, scope and unit cannot be changed.
+    /// As [`LimitDraft::set`]; name, scope, per and unit cannot be changed.
     pub fn change(&mut self, field: &str, value: FieldValue<'_>) -> Result<(), SpecError> {
-        if let Some(field) = ["name", "scope", "unit"].into_iter().find(|&fixed| fixed == field) {
+        if let Some(field) = ["name", "scope", "per", "unit"].into_iter().find(|&fixed| fixed == field) {
             return Err(SpecError { field, problem: Problem::Fixed });
         }
         self.set(field, value)?;
@@ -119,6 +122,10 @@ impl LimitDraft {
     fn set_known(&mut self, field: &'static str, value: FieldValue<'_>) -> Result<(), Problem> {
         match field {
             "scope" => self.scope = Some(Scope::parse(text(value, "a string")?).map_err(Problem::Scope)?),
+            "per" => {
+                word(value, &Per::WORDS)?;
+                self.per = Some(Per::Client);
+            }
             "name" => self.name = Some(name(value)?),
             "algorithm" => {
                 self.algorithm = RateLimitAlgorithm::from_word(word(value, &RateLimitAlgorithm::WORDS)?);
@@ -212,8 +219,9 @@ impl LimitDraft {
         };
         let unit = self.unit.unwrap_or_default();
         let name = self.name.unwrap_or_else(|| default_name(&scope, unit));
+        let per = self.per.unwrap_or_default();
         let (state, mode) = (self.state.unwrap_or_default(), self.mode.unwrap_or_default());
-        Some(LimitSpec { name, scope, algorithm, unit, state, mode })
+        Some(LimitSpec { name, scope, per, algorithm, unit, state, mode })
     }
 }
 

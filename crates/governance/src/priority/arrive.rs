@@ -11,7 +11,7 @@ use super::request::{Dropped, Lane, Placement, QueueTicket, QueuedRequest, Rejec
 use super::slots::{State, nanos};
 use super::{PriorityScheduler, QueueId};
 use crate::rate_limiter::Access;
-use crate::scope::{KeyHash, KeyName, Name};
+use crate::scope::{KeyHash, Name, NameRef};
 use crate::time::{Instant, Nanos};
 
 /// What a request asks for, with its deadline and as far as its queue is concerned.
@@ -202,7 +202,7 @@ impl<const TENANTS: usize> PriorityScheduler<TENANTS> {
             deadline: request.sla_deadline.unwrap_or(arrival.after(queue.sla.latency())).0,
             sequence,
             tenant: request.origin.tenant,
-            tenant_name: request.origin.name.map_or(Name::EMPTY, |name| KeyName::Text(name).to_name()),
+            tenant_name: request.origin.name.map_or(Name::EMPTY, NameRef::to_name),
             cost_us: request.cost_us,
             generation: 0,
             queue: id.number,

@@ -47,7 +47,7 @@ pub(super) struct Desk<'a> {
 impl Desk<'_> {
     /// The flow of a tenant in a class, which is known from now on.
     pub(super) fn flow(&mut self, class: usize, origin: &Origin<'_>) -> Link {
-        let name = || origin.name.map_or(Name::EMPTY, |name| crate::scope::KeyName::Text(name).to_name());
+        let name = || origin.name.map_or(Name::EMPTY, crate::scope::NameRef::to_name);
         let item = self.obtain(class, origin.tenant, name);
         if self.flows[index(item)].weight != origin.weight {
             self.reweigh(item, class, origin.weight);

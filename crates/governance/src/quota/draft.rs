@@ -188,8 +188,11 @@ impl QuotaDraft {
     }
 }
 
-/// What scope, window and unit make, if it is short enough for a name.
+/// What scope, window and unit make, if it is short enough for a name and no secret.
 pub(super) fn default_name(scope: &Scope, cycle: Cycle, unit: QuotaUnit) -> Option<QuotaName> {
+    if scope.is_secret() {
+        return None;
+    }
     match unit {
         QuotaUnit::Requests => QuotaName::format(format_args!("{scope}/{cycle}")),
         _ => QuotaName::format(format_args!("{scope}/{cycle}#{unit}")),

@@ -185,8 +185,9 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
                 self.stats.evicted += 1;
             }
         }
-        let name =
-            keys.key(self.registry.entry(number).spec.scope.kind).map_or(Name::EMPTY, KeyName::to_name);
+        let name = keys
+            .key(self.registry.entry(number).spec.scope.kind)
+            .map_or(Name::EMPTY, |key| key.to_name(&self.secret));
         let keyed = Keyed { quota: number, hash, name, counter: super::Counter::FRESH };
         let inserted = self.keys.insert(spread(number, hash), keyed);
         let stats = &mut self.registry.entry_mut(number).stats;

@@ -2,6 +2,7 @@
 
 use super::draft::default_name;
 use crate::field::{Amount, Problem, Quoted, SpecError};
+use crate::limit::check_name;
 use crate::mode::Mode;
 use crate::scope::{Kind, Pattern, Scope, ScopeError};
 use crate::text::Text;
@@ -275,9 +276,10 @@ impl QuotaSpec {
     /// [`SpecError`] names the first field that is not.
     pub fn check(&self) -> Result<(), SpecError> {
         let refuse = |field, problem| Err(SpecError { field, problem });
-        if self.name.is_empty() {
+        if self.name.is_empty() && !self.scope.is_secret() {
             return refuse("name", Problem::Name(ScopeError::EmptyName));
         }
+        check_name(self.name.as_str(), &self.scope)?;
         if self.limit == 0 {
             return refuse("limit", Problem::Zero);
         }
@@ -310,7 +312,7 @@ impl QuotaSpec {
 impl fmt::Display for QuotaSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "[[quota]]")?;
-        let scope = Text::<88>::format(format_args!("{}", self.scope)).unwrap_or_default();
+        let scope = Text::<88>::format(format_args!("{}", self.scope.written())).unwrap_or_default();
         writeln!(f, "scope = {}", Quoted(scope.as_str()))?;
         if !self.has_default_name() {
             writeln!(f, "name = {}", Quoted(self.name.as_str()))?;

@@ -182,7 +182,12 @@ impl<const ACTIVE: usize> QuotaManager<ACTIVE> {
             (true, Some(key)) => {
                 let place = self.find_key(number, self.secret.hash(entry.spec.scope.kind, key));
                 let counter = place.and_then(|place| self.keys.get(place)).map(|keyed| keyed.counter);
-                QuotaUsage::of(entry, &counter.unwrap_or(Counter::FRESH), now, Some(key.to_name()))
+                QuotaUsage::of(
+                    entry,
+                    &counter.unwrap_or(Counter::FRESH),
+                    now,
+                    Some(key.to_name(&self.secret)),
+                )
             }
         };
         Ok(QuotaStatus { allocation: QuotaAllocation { id, spec: entry.spec }, usage })

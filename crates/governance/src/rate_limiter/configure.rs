@@ -66,13 +66,13 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// the limit now has, nothing is left.
     ///
     /// # Errors
-    /// [`LimitError::FixedField`] if scope or unit differ, [`LimitError::OutOfRange`], [`LimitError::DuplicateName`]
+    /// [`LimitError::FixedField`] if scope, per or unit differ, [`LimitError::OutOfRange`], [`LimitError::DuplicateName`]
     /// or [`LimitError::UnknownLimit`]; [`LimitError::LogFull`] if an exact window has no room to note what was used.
     pub fn update(&mut self, now: Now, id: LimitId, spec: &LimitSpec) -> Result<(), LimitError> {
         let now = self.monotonic(now);
         let old = self.registry.get(id).ok_or(LimitError::UnknownLimit)?.spec;
         spec.check().map_err(LimitError::OutOfRange)?;
-        if (old.scope, old.unit) != (spec.scope, spec.unit) {
+        if (old.scope, old.per, old.unit) != (spec.scope, spec.per, spec.unit) {
             return Err(LimitError::FixedField);
         }
         if self.registry.find(spec.name.as_str()).is_some_and(|other| other != id) {
@@ -113,7 +113,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         Ok(())
     }
 
-    /// Makes the limits exactly those of `specs`, in that order. A limit that keeps its name, scope and unit
+    /// Makes the limits exactly those of `specs`, in that order. A limit that keeps its name, scope, per and unit
     /// keeps its buckets and counters; if its shape differs, it is changed as by [`RateLimiter::update`].
     ///
     /// # Errors
@@ -165,8 +165,8 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         // Most configurations differ little from the one before: the search goes on behind the last that was found.
         let mut next = 0;
         for (id, old) in self.limits() {
-            let keeps =
-                |spec: &LimitSpec| (spec.name, spec.scope, spec.unit) == (old.name, old.scope, old.unit);
+            let what = |spec: &LimitSpec| (spec.name, spec.scope, spec.per, spec.unit);
+            let keeps = |spec: &LimitSpec| what(spec) == what(old);
             let mut search = (next..specs.len()).chain(0..next);
             if let Some(place) = search.find(|&place| keeps(&specs[place])) {
                 (places[place], kept[id.index()], next) = (Some(id), true, place + 1);

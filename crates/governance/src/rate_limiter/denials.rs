@@ -3,7 +3,7 @@
 use super::registry::Entry;
 use super::{LimitId, RateLimiter};
 use crate::request::Unit;
-use crate::scope::{KeyHash, Kind, Name, Pattern};
+use crate::scope::{BucketName, KeyHash, Kind};
 use core::fmt;
 
 /// What the keys that share an overflow bucket are called together.
@@ -14,8 +14,8 @@ pub const OVERFLOW_NAME: &str = "(overflow)";
 pub struct DeniedKey {
     /// What the key stands for.
     pub kind: Kind,
-    /// Its name.
-    pub name: Name,
+    /// What it is called.
+    pub name: BucketName,
     /// The unit of the limits that refused it.
     pub unit: Unit,
     /// How often they did, all limits on this kind and unit together.
@@ -41,12 +41,16 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             let slot = self.table.slot(place);
             if slot.denied > 0 {
                 let (id, entry) = (LimitId(slot.limit), self.registry.entry(LimitId(slot.limit)));
-                self.report(id, entry, slot.hash, self.table.name(place), &mut each);
+                self.report(id, entry, slot.hash, self.bucket_name(place), &mut each);
             }
         }
         for id in self.registry.ids() {
             let entry = self.registry.entry(id);
-            if let (Pattern::Exact(name), true) = (entry.spec.scope.pattern, entry.stats.denied > 0) {
+            if !entry.is_keyed()
+                && entry.stats.denied > 0
+                && let Some(key) = entry.spec.scope.key()
+            {
+                let name = BucketName::excerpt(key.to_name(&self.secret).as_str());
                 self.report(id, entry, entry.hash, name, &mut each);
             }
             if entry.stats.overflow_denied > 0 {
@@ -59,12 +63,15 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     fn report_overflow(&self, id: LimitId, entry: &Entry, each: &mut impl FnMut(DeniedKey)) {
         let (kind, unit) = (entry.spec.scope.kind, entry.spec.unit);
         let refusing = || {
-            let wildcards = self.chain(self.registry.first_wildcard(kind));
-            wildcards.filter(|(_, other)| other.spec.unit == unit && other.stats.overflow_denied > 0)
+            let limits = self.registry.ids().map(|id| (id, self.registry.entry(id)));
+            limits.filter(|(_, other)| {
+                let is_of_them = (other.spec.scope.kind, other.spec.unit) == (kind, unit);
+                is_of_them && other.stats.overflow_denied > 0
+            })
         };
         if refusing().next().is_some_and(|(first, _)| first == id) {
             let denied = refusing().map(|(_, other)| other.stats.overflow_denied).sum();
-            each(DeniedKey { kind, name: Name::excerpt(OVERFLOW_NAME), unit, denied });
+            each(DeniedKey { kind, name: BucketName::excerpt(OVERFLOW_NAME), unit, denied });
         }
     }
 
@@ -74,16 +81,23 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         id: LimitId,
         entry: &Entry,
         hash: KeyHash,
-        name: Name,
+        name: BucketName,
         each: &mut impl FnMut(DeniedKey),
     ) {
         let (kind, unit) = (entry.spec.scope.kind, entry.spec.unit);
         let mut denied = 0;
-        for (other, times) in self.refusals(kind, unit, hash) {
-            if denied == 0 && other != id {
-                return;
-            }
+        let mut is_first = true;
+        let mut add = |(other, times)| {
+            is_first &= denied > 0 || other == id;
             denied += times;
+        };
+        if entry.is_per_client() {
+            self.refusals_of_client(kind, unit, hash).for_each(&mut add);
+        } else {
+            self.refusals(kind, unit, hash).for_each(&mut add);
+        }
+        if !is_first {
+            return;
         }
         each(DeniedKey { kind, name, unit, denied });
     }
@@ -93,6 +107,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         self.chain(self.registry.first_wildcard(kind))
             .chain(self.chain(self.registry.first_exact(kind, hash)))
             .filter(move |(_, entry)| entry.spec.unit == unit && entry.spec.scope.kind == kind)
+            .filter(|(_, entry)| !entry.is_per_client())
             .filter_map(move |(id, entry)| {
                 let denied = if entry.is_wildcard() {
                     u64::from(self.table.slot(self.table.find(id.0, hash)?).denied)
@@ -101,6 +116,23 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
                 } else {
                     0
                 };
+                (denied > 0).then_some((id, denied))
+            })
+    }
+
+    /// The limits per client on a kind and unit that have refused a client of a key, each with how often.
+    fn refusals_of_client(
+        &self,
+        kind: Kind,
+        unit: Unit,
+        hash: KeyHash,
+    ) -> impl Iterator<Item = (LimitId, u64)> + '_ {
+        let limits = self.registry.ids().map(|id| (id, self.registry.entry(id)));
+        limits
+            .filter(move |(_, entry)| entry.is_per_client())
+            .filter(move |(_, entry)| entry.spec.unit == unit && entry.spec.scope.kind == kind)
+            .filter_map(move |(id, _)| {
+                let denied = u64::from(self.table.slot(self.table.find(id.0, hash)?).denied);
                 (denied > 0).then_some((id, denied))
             })
     }

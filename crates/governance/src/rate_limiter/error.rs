@@ -20,10 +20,14 @@ pub enum LimitError {
     UnknownKey,
     /// The table of keys is full, and none of the keys that were looked at could make room for this one.
     TableFull,
-    /// The limit has one bucket; a key makes no sense.
+    /// The limit is for one name; a key makes no sense.
     NoKeys,
     /// The limit gives each key a bucket; one has to be named.
     KeyNeeded,
+    /// The limit does not tell clients apart; one makes no sense.
+    NoClients,
+    /// The limit gives each client a bucket; one has to be named.
+    ClientNeeded,
     /// The limit's algorithm has no bucket.
     NoBucket,
     /// As many grants of extra capacity as there can be are running.
@@ -32,7 +36,7 @@ pub enum LimitError {
     BadGrant,
     /// The log of exact windows cannot take another entry, and what was used could not be noted.
     LogFull,
-    /// Scope and unit of a limit cannot be changed.
+    /// Scope, unit and whom it counts by itself cannot be changed.
     FixedField,
     /// What is in flight ends by its ticket or by its lease, and can neither be reset, drained, refunded nor extended.
     InFlight,
@@ -58,7 +62,11 @@ impl fmt::Display for LimitError {
             Self::TableFull => f.write_str(
                 "the table of keys is full, and the key shares the overflow bucket; try again once others are full again",
             ),
-            Self::NoKeys => f.write_str("the limit has one bucket; leave out the key"),
+            Self::NoKeys => f.write_str("the limit is for one name; leave out the key"),
+            Self::NoClients => f.write_str("the limit does not tell clients apart; leave out the client"),
+            Self::ClientNeeded => {
+                f.write_str("the limit has a bucket for each client; name one with client=NAME")
+            }
             Self::KeyNeeded => f.write_str("the limit has a bucket for each key; name one with key=NAME"),
             Self::NoBucket => f.write_str("the limit's algorithm has no bucket"),
             Self::GrantsFull => {
@@ -69,7 +77,7 @@ impl fmt::Display for LimitError {
                 "the log of exact windows is full and cannot note what is used; reset buckets of sliding logs or wait",
             ),
             Self::FixedField => {
-                f.write_str("scope and unit cannot be changed; remove the limit and add another")
+                f.write_str("scope, per and unit cannot be changed; remove the limit and add another")
             }
             Self::InFlight => f.write_str(
                 "the limit counts requests in flight, which end by their tickets or leases; change the limit instead",

@@ -86,6 +86,8 @@ pub(crate) struct Full;
 pub(crate) struct KeyTable<const KEYS: usize> {
     slots: [[Slot; 2]; KEYS],
     names: [Name; KEYS],
+    /// The client under the name at the same place, where each has a bucket of its own; else of no account.
+    clients: [Name; KEYS],
     /// For a name in use, its slot; for one that was given back, the next such.
     name_links: [Link; KEYS],
     free_name: Link,
@@ -107,6 +109,7 @@ impl<const KEYS: usize> KeyTable<KEYS> {
         Self {
             slots: [[Slot::EMPTY; 2]; KEYS],
             names: [Name::EMPTY; KEYS],
+            clients: [Name::EMPTY; KEYS],
             name_links: [0; KEYS],
             free_name: 0,
             touched_names: 0,
@@ -260,8 +263,23 @@ impl<const KEYS: usize> KeyTable<KEYS> {
 
     /// The name of the key at `place`.
     pub(crate) fn name(&self, place: usize) -> Name {
-        let name = (self.slot(place).name as usize).checked_sub(1);
-        name.and_then(|name| self.names.get(name)).copied().unwrap_or_default()
+        self.name_at(place).and_then(|name| self.names.get(name)).copied().unwrap_or_default()
+    }
+
+    /// The client of the key at `place`, which is one of a limit per client.
+    pub(crate) fn client(&self, place: usize) -> Name {
+        self.name_at(place).and_then(|name| self.clients.get(name)).copied().unwrap_or_default()
+    }
+
+    /// Notes the client of the key at `place`.
+    pub(crate) fn set_client(&mut self, place: usize, client: Name) {
+        if let Some(kept) = self.name_at(place).and_then(|name| self.clients.get_mut(name)) {
+            *kept = client;
+        }
+    }
+
+    fn name_at(&self, place: usize) -> Option<usize> {
+        (self.slot(place).name as usize).checked_sub(1)
     }
 
     /// The places of all keys, in the order of their names, which is that of their coming as long as none has gone:

@@ -6,7 +6,7 @@
 use super::{LimitId, Match, Place, RateLimiter};
 use crate::limit::LimitName;
 use crate::notice::Notices;
-use crate::scope::{KeyHash, Name};
+use crate::scope::{BucketName, KeyHash};
 use crate::time::{Instant, Now, WallTime};
 
 /// How many notices of nearly used up limits are kept.
@@ -19,8 +19,8 @@ pub struct NearLimit {
     pub limit: LimitId,
     /// Its name, which stays when the limit is gone.
     pub name: LimitName,
-    /// Whose bucket it is; none for the bucket of an exact limit and for an overflow bucket.
-    pub key: Option<Name>,
+    /// Whose bucket it is; none for the one bucket of a limit and for an overflow bucket.
+    pub key: Option<BucketName>,
     /// What is left, in whole units.
     pub remaining: u64,
     /// What the bucket holds, with extra capacity that is granted.
@@ -59,7 +59,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         *judged.is_near = true;
         let standing = judged.standing(matched);
         let key = match place {
-            Place::Slot(place) => Some(self.table.name(place as usize)),
+            Place::Slot(place) => Some(self.bucket_name(place as usize)),
             _ => None,
         };
         let limit = LimitId(limit);

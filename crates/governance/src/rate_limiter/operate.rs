@@ -1,10 +1,11 @@
 //! What operators do to buckets, and what they see of them. Nothing here is on the way of a request.
 
 use super::bucket::{Bucket, Grant, Terms};
+use super::registry::Entry;
 use super::{GRANTS_MAX, LimitError, LimitId, LimitStats, RateLimiter};
 use crate::decision::{LimitStanding, Sharing};
 use crate::limit::{LimitSpec, RateLimitAlgorithm};
-use crate::scope::{KeyHash, KeyName, Name};
+use crate::scope::{BucketKey, BucketName, KeyHash};
 use crate::time::{Nanos, Now};
 
 /// A key of a limit, and what it was refused.
@@ -12,8 +13,8 @@ use crate::time::{Nanos, Now};
 pub struct KeyView {
     /// The limit.
     pub limit: LimitId,
-    /// The key's name.
-    pub name: Name,
+    /// What the key is called.
+    pub name: BucketName,
     /// Requests with this key that the limit refused.
     pub denied: u32,
 }
@@ -21,14 +22,23 @@ pub struct KeyView {
 /// A bucket, as it stands now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BucketView {
-    /// Whose it is; none for the bucket of an exact limit and for an overflow bucket.
-    pub key: Option<Name>,
+    /// Whose it is; none for the one bucket of a limit and for an overflow bucket.
+    pub key: Option<BucketName>,
     /// How it stands.
     pub standing: LimitStanding,
     /// Requests that were refused by it.
     pub denied: u32,
     /// How much longer extra capacity is granted, if it is.
     pub grant: Option<(u64, Nanos)>,
+}
+
+/// Which of a limit's buckets are meant.
+#[derive(Clone, Copy)]
+pub(super) enum Target {
+    All,
+    /// The only one.
+    Limit,
+    Key(KeyHash),
 }
 
 /// Where a bucket is kept.
@@ -54,7 +64,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     pub fn get_limit_stats(&self, id: LimitId) -> Result<LimitStats, LimitError> {
         let entry = self.registry.get(id).ok_or(LimitError::UnknownLimit)?;
         let mut stats = entry.stats;
-        if !entry.is_wildcard() {
+        if !entry.is_keyed() {
             // What bounds nothing tracks no key, whether it is for one name or for each.
             let tracks = !matches!(entry.spec.algorithm, RateLimitAlgorithm::Unlimited);
             stats.keys = u64::from(tracks && stats.allowed + stats.denied + stats.would_deny > 0);
@@ -67,11 +77,11 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     ///
     /// # Errors
     /// [`LimitError`] if there is no such limit or it has no such bucket.
-    pub fn refill_tokens(
+    pub fn refill_tokens<'a>(
         &mut self,
         now: Now,
         id: LimitId,
-        key: Option<KeyName<'_>>,
+        key: impl Into<BucketKey<'a>>,
     ) -> Result<u64, LimitError> {
         self.standing_of(now, id, key).map(|standing| standing.remaining())
     }
@@ -81,7 +91,12 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     ///
     /// # Errors
     /// [`LimitError`] if there is no such limit or it has no such bucket.
-    pub fn get_tokens(&mut self, now: Now, id: LimitId, key: Option<KeyName<'_>>) -> Result<u64, LimitError> {
+    pub fn get_tokens<'a>(
+        &mut self,
+        now: Now,
+        id: LimitId,
+        key: impl Into<BucketKey<'a>>,
+    ) -> Result<u64, LimitError> {
         self.refill_tokens(now, id, key)
     }
 
@@ -89,16 +104,16 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     ///
     /// # Errors
     /// [`LimitError`] if there is no such limit or it has no such bucket.
-    pub fn standing_of(
+    pub fn standing_of<'a>(
         &mut self,
         now: Now,
         id: LimitId,
-        key: Option<KeyName<'_>>,
+        key: impl Into<BucketKey<'a>>,
     ) -> Result<LimitStanding, LimitError> {
         let now = self.monotonic(now);
-        let owner = match self.owner(id, key) {
+        let owner = match self.owner(id, key.into()) {
             Ok(Some(owner)) => owner,
-            Ok(None) => return Err(LimitError::KeyNeeded),
+            Ok(None) => return Err(self.needed(id)),
             Err(LimitError::UnknownKey) => {
                 let algorithm = self.registry.entry(id).spec.algorithm;
                 let terms = Terms { algorithm: &algorithm, hash: KeyHash(0), now, grant: Grant::default() };
@@ -113,9 +128,13 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     ///
     /// # Errors
     /// [`LimitError`] if there is no such limit or it has no such bucket, or [`LimitError::InFlight`].
-    pub fn reset_bucket(&mut self, id: LimitId, key: Option<KeyName<'_>>) -> Result<usize, LimitError> {
+    pub fn reset_bucket<'a>(
+        &mut self,
+        id: LimitId,
+        key: impl Into<BucketKey<'a>>,
+    ) -> Result<usize, LimitError> {
         self.spendable(id)?;
-        self.each_target(id, key, |limiter, owner| {
+        self.each_target(id, key.into(), |limiter, owner| {
             *limiter.is_near_mut(owner) = false;
             let (bucket, grant) = limiter.bucket_mut(owner);
             let (mut bucket, grant) = (core::mem::take(bucket), core::mem::take(grant));
@@ -128,13 +147,13 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// # Errors
     /// [`LimitError`] if there is no such limit or it has no such bucket, [`LimitError::InFlight`], or
     /// [`LimitError::LogFull`] if an exact window has no room to note what is taken; no bucket is drained then.
-    pub fn drain_bucket(
+    pub fn drain_bucket<'a>(
         &mut self,
         now: Now,
         id: LimitId,
-        key: Option<KeyName<'_>>,
+        key: impl Into<BucketKey<'a>>,
     ) -> Result<usize, LimitError> {
-        let now = self.monotonic(now);
+        let (now, key) = (self.monotonic(now), key.into());
         self.spendable(id)?;
         self.forget_matches();
         let mut has_room = true;
@@ -156,16 +175,16 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     ///
     /// # Errors
     /// [`LimitError`] if there is no such limit or bucket, or a key is needed and missing, or [`LimitError::InFlight`].
-    pub fn refund(
+    pub fn refund<'a>(
         &mut self,
         now: Now,
         id: LimitId,
-        key: Option<KeyName<'_>>,
+        key: impl Into<BucketKey<'a>>,
         amount: u64,
     ) -> Result<u64, LimitError> {
         let now = self.monotonic(now);
         self.spendable(id)?;
-        let owner = self.owner(id, key)?.ok_or(LimitError::KeyNeeded)?;
+        let owner = self.owner(id, key.into())?.ok_or_else(|| self.needed(id))?;
         self.with_owner(now, owner, |terms, bucket, log| terms.refund(bucket, amount, log));
         self.view(now, owner).map(|view| view.standing.remaining())
     }
@@ -178,11 +197,11 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// # Errors
     /// [`LimitError::GrantsFull`], [`LimitError::BadGrant`], [`LimitError::TableFull`], [`LimitError::InFlight`], or that
     /// there is no such limit or bucket.
-    pub fn handle_burst(
+    pub fn handle_burst<'a>(
         &mut self,
         now: Now,
         id: LimitId,
-        key: Option<KeyName<'_>>,
+        key: impl Into<BucketKey<'a>>,
         extra: u64,
         length: Nanos,
     ) -> Result<(), LimitError> {
@@ -196,8 +215,9 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         self.drop_ended_grants(now);
         let grant = Grant { extra, until: now.instant.after(length).0 };
         let free = self.grants.iter().position(|grant| grant.extra == 0);
+        let key = key.into();
         let owner = match self.owner(id, key) {
-            Ok(owner) => owner.ok_or(LimitError::KeyNeeded)?,
+            Ok(owner) => owner.ok_or_else(|| self.needed(id))?,
             Err(LimitError::UnknownKey) if free.is_some() => self.adopt(now, id, key)?,
             Err(LimitError::UnknownKey) => return Err(LimitError::GrantsFull),
             Err(error) => return Err(error),
@@ -227,7 +247,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         self.each_owner(id, |limiter, owner| {
             let entry = limiter.registry.entry(id);
             let unused_overflow =
-                matches!(owner, Owner::Limit(_)) && entry.is_wildcard() && entry.stats.overflow_hits == 0;
+                matches!(owner, Owner::Limit(_)) && entry.is_keyed() && entry.stats.overflow_hits == 0;
             if let (false, Ok(view)) = (unused_overflow, limiter.view(now, owner)) {
                 each(view);
             }
@@ -239,7 +259,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     pub fn keys(&self) -> impl Iterator<Item = KeyView> + '_ {
         self.table.places().map(|place| {
             let slot = self.table.slot(place);
-            KeyView { limit: LimitId(slot.limit), name: self.table.name(place), denied: slot.denied }
+            KeyView { limit: LimitId(slot.limit), name: self.bucket_name(place), denied: slot.denied }
         })
     }
 
@@ -252,28 +272,49 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     }
 
     /// The bucket that is meant; none if it is all of them.
-    fn owner(&self, id: LimitId, key: Option<KeyName<'_>>) -> Result<Option<Owner>, LimitError> {
-        let entry = self.registry.get(id).ok_or(LimitError::UnknownLimit)?;
-        entry.spec.algorithm.capacity().ok_or(LimitError::NoBucket)?;
-        match (entry.is_wildcard(), key) {
-            (false, None) => Ok(Some(Owner::Limit(id))),
-            (false, Some(_)) => Err(LimitError::NoKeys),
-            (true, None) => Ok(None),
-            (true, Some(key)) => {
-                let hash = self.hash(entry.spec.scope.kind, key);
-                self.table
-                    .find(id.0, hash)
-                    .map(|place| Some(Owner::Slot(place)))
-                    .ok_or(LimitError::UnknownKey)
+    fn owner(&self, id: LimitId, key: BucketKey<'_>) -> Result<Option<Owner>, LimitError> {
+        match self.target(id, key)? {
+            Target::All => Ok(None),
+            Target::Limit => Ok(Some(Owner::Limit(id))),
+            Target::Key(hash) => {
+                let place = self.table.find(id.0, hash).ok_or(LimitError::UnknownKey)?;
+                Ok(Some(Owner::Slot(place)))
             }
         }
+    }
+
+    /// Which bucket of a limit is meant.
+    pub(super) fn target(&self, id: LimitId, key: BucketKey<'_>) -> Result<Target, LimitError> {
+        let entry = self.registry.get(id).ok_or(LimitError::UnknownLimit)?;
+        entry.spec.algorithm.capacity().ok_or(LimitError::NoBucket)?;
+        let hash = match (entry.is_wildcard(), key.key) {
+            (true, Some(key)) => Some(self.hash(entry.spec.scope.kind, key)),
+            (true, None) => None,
+            (false, None) => Some(entry.hash),
+            (false, Some(_)) => return Err(LimitError::NoKeys),
+        };
+        match (entry.is_per_client(), hash, key.client) {
+            (true, Some(hash), Some(client)) => Ok(Target::Key(self.secret.hash_client(hash, client))),
+            (true, None, Some(_)) => Err(LimitError::KeyNeeded),
+            (true, _, None) if key.key.is_some() => Err(LimitError::ClientNeeded),
+            (true, _, None) | (false, None, None) => Ok(Target::All),
+            (false, Some(hash), None) if entry.is_wildcard() => Ok(Target::Key(hash)),
+            (false, Some(_), None) => Ok(Target::Limit),
+            (false, _, Some(_)) => Err(LimitError::NoClients),
+        }
+    }
+
+    /// What has to be named so that one bucket of a limit is meant, where nothing was.
+    pub(super) fn needed(&self, id: LimitId) -> LimitError {
+        let is_wildcard = self.registry.get(id).is_none_or(Entry::is_wildcard);
+        if is_wildcard { LimitError::KeyNeeded } else { LimitError::ClientNeeded }
     }
 
     /// Calls `work` with the bucket of the key, or with every bucket of the limit, and counts them.
     fn each_target(
         &mut self,
         id: LimitId,
-        key: Option<KeyName<'_>>,
+        key: BucketKey<'_>,
         mut work: impl FnMut(&mut Self, Owner),
     ) -> Result<usize, LimitError> {
         let Some(owner) = self.owner(id, key)? else { return Ok(self.each_owner(id, work)) };
@@ -283,10 +324,10 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
 
     /// Calls `work` with every bucket of the limit, and counts those that are a key's or the limit's own.
     pub(super) fn each_owner(&mut self, id: LimitId, mut work: impl FnMut(&mut Self, Owner)) -> usize {
-        let wildcard = self.registry.entry(id).is_wildcard();
+        let is_keyed = self.registry.entry(id).is_keyed();
         work(self, Owner::Limit(id));
-        let mut count = usize::from(!wildcard);
-        // An exact limit has no keys.
+        let mut count = usize::from(!is_keyed);
+        // A limit with one bucket has no keys.
         let mut left = self.registry.entry(id).stats.keys;
         let mut names = 0..KEYS;
         while left > 0
@@ -302,10 +343,12 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     }
 
     /// Gives a key that is not known yet its bucket.
-    fn adopt(&mut self, now: Now, id: LimitId, key: Option<KeyName<'_>>) -> Result<Owner, LimitError> {
-        let key = key.ok_or(LimitError::KeyNeeded)?;
-        let hash = self.hash(self.registry.entry(id).spec.scope.kind, key);
-        self.insert_key(now, id, hash, &key).map(Owner::Slot).ok_or(LimitError::TableFull)
+    fn adopt(&mut self, now: Now, id: LimitId, key: BucketKey<'_>) -> Result<Owner, LimitError> {
+        let Target::Key(hash) = self.target(id, key)? else { return Err(self.needed(id)) };
+        let scope = self.registry.entry(id).spec.scope;
+        let name = key.key.or(scope.key()).ok_or(LimitError::KeyNeeded)?;
+        let place = self.insert_key(now, id, hash, (&name, key.client.as_ref()));
+        place.map(Owner::Slot).ok_or(LimitError::TableFull)
     }
 
     pub(super) fn bucket_mut(&mut self, owner: Owner) -> (&mut Bucket, &mut u16) {
@@ -349,11 +392,11 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             Owner::Limit(id) => (id, None, 0),
             Owner::Slot(place) => {
                 let slot = self.table.slot(place);
-                (LimitId(slot.limit), Some(self.table.name(place)), slot.denied)
+                (LimitId(slot.limit), Some(self.bucket_name(place)), slot.denied)
             }
         };
         let entry = self.registry.entry(id);
-        let shared = if key.is_none() && entry.is_wildcard() { Sharing::Overflow } else { Sharing::Own };
+        let shared = if key.is_none() && entry.is_keyed() { Sharing::Overflow } else { Sharing::Own };
         let standing =
             self.with_owner(now, owner, |terms, bucket, log| terms.standing(id, shared, bucket, log));
         standing.capacity.ok_or(LimitError::NoBucket)?;

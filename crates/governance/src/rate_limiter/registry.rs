@@ -2,7 +2,7 @@
 
 use super::bucket::Bucket;
 use super::{LimitError, LimitId, LimitStats};
-use crate::limit::{LimitSpec, LimitState};
+use crate::limit::{LimitSpec, LimitState, Per};
 use crate::mode::Mode;
 use crate::request::Unit;
 use crate::scope::{HashSecret, KeyHash, Kind, Pattern};
@@ -93,7 +93,7 @@ impl KindSet {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
     pub(crate) spec: LimitSpec,
-    /// The bucket of an exact limit, or the overflow bucket of a wildcard one.
+    /// The bucket of a limit that has one, or the overflow bucket of one that has keys.
     pub(crate) bucket: Bucket,
     /// The hash of the scope's key; of an exact limit also what it is found by.
     pub(crate) hash: KeyHash,
@@ -129,9 +129,20 @@ impl Entry {
         self.is_enabled() && self.spec.mode == Mode::Shadow
     }
 
-    /// Whether it gives each key a bucket of its own.
+    /// Whether each name of its kind meets it.
     pub(crate) fn is_wildcard(&self) -> bool {
         self.spec.scope.pattern == Pattern::Any
+    }
+
+    /// Whether each client has a bucket of its own.
+    #[inline]
+    pub(crate) fn is_per_client(&self) -> bool {
+        self.spec.per == Per::Client
+    }
+
+    /// Whether its buckets are in the table of keys, and its own one is for those that have no place there.
+    pub(crate) fn is_keyed(&self) -> bool {
+        self.is_wildcard() || self.is_per_client()
     }
 }
 

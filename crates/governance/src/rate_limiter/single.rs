@@ -1,8 +1,9 @@
 //! One limit by itself, for a caller who knows which: what remains of a decision when nothing has to be matched.
 
+use super::operate::Target;
 use super::{Access, LimitError, LimitId, Match, Place, RateLimiter};
 use crate::decision::{Decision, Reason, Verdict, Wait};
-use crate::scope::{KeyHash, KeyName};
+use crate::scope::{BucketKey, KeyHash};
 use crate::time::{Nanos, Now};
 
 /// What a limit that is not in force decides.
@@ -10,7 +11,7 @@ const ALLOWED_BY_NONE: Decision = Decision::plain(Verdict::Allow, Reason::NoLimi
 
 impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// Decides a cost by one limit alone, and charges it if it fits. A wildcard limit needs the key whose bucket
-    /// it is, an exact limit has one bucket and takes none. A limit that is disabled allows, and so does one in shadow
+    /// it is, an exact limit takes none, and one per client needs the client beside that. A limit that is disabled allows, and so does one in shadow
     /// mode, which counts what it would refuse. One on what is in flight refuses what it has room for, with
     /// [`Reason::TicketNeeded`]: only [`RateLimiter::charge_held`] charges it.
     ///
@@ -27,13 +28,14 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// ```
     ///
     /// # Errors
-    /// [`LimitError::UnknownLimit`], [`LimitError::KeyNeeded`] or [`LimitError::NoKeys`]; nothing is charged then.
+    /// [`LimitError::UnknownLimit`], [`LimitError::KeyNeeded`], [`LimitError::NoKeys`], [`LimitError::ClientNeeded`] or
+    /// [`LimitError::NoClients`]; nothing is charged then.
     #[inline]
-    pub fn decide_by(
+    pub fn decide_by<'a>(
         &mut self,
         now: Now,
         id: LimitId,
-        key: Option<KeyName<'_>>,
+        key: impl Into<BucketKey<'a>>,
         cost: u64,
     ) -> Result<Decision, LimitError> {
         let now = self.monotonic(now);
@@ -43,16 +45,21 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         }
         let (is_shadow, is_in_flight) = (entry.is_shadow(), entry.spec.algorithm.concurrency().is_some());
         let cost = if is_in_flight { cost.min(1) } else { cost };
-        let (kind, is_wildcard) = (entry.spec.scope.kind, entry.is_wildcard());
+        let (kind, is_wildcard, is_per_client) =
+            (entry.spec.scope.kind, entry.is_wildcard(), entry.is_per_client());
         self.forget_matches();
-        let matched = match (is_wildcard, key) {
-            (true, Some(key)) => {
+        let matched = match (is_wildcard, key.into()) {
+            (_, key) if is_per_client => self.match_by_hand(now, id, key)?,
+            (_, BucketKey { client: Some(_), .. }) => return Err(LimitError::NoClients),
+            (true, BucketKey { key: Some(key), .. }) => {
                 let hash = self.hash(kind, key);
-                Match { limit: id.0, place: self.place(now, id, hash, &key, Access::Charge), hash }
+                Match { limit: id.0, place: self.place(now, id, hash, (&key, None), Access::Charge), hash }
             }
-            (false, None) => Match { limit: id.0, place: Place::Limit, hash: KeyHash(0) },
-            (true, None) => return Err(LimitError::KeyNeeded),
-            (false, Some(_)) => return Err(LimitError::NoKeys),
+            (false, BucketKey { key: None, .. }) => {
+                Match { limit: id.0, place: Place::Limit, hash: KeyHash(0) }
+            }
+            (true, _) => return Err(LimitError::KeyNeeded),
+            (false, _) => return Err(LimitError::NoKeys),
         };
         if is_shadow {
             if !self.would_refuse(now, matched, cost) {
@@ -83,5 +90,15 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
                 Decision { limit, retry: Some(wait), ..Decision::plain(Verdict::Deny, reason) }
             }
         })
+    }
+
+    /// The bucket of a limit per client that is meant.
+    #[cold]
+    fn match_by_hand(&mut self, now: Now, id: LimitId, key: BucketKey<'_>) -> Result<Match, LimitError> {
+        let Target::Key(hash) = self.target(id, key)? else { return Err(self.needed(id)) };
+        let scope = self.registry.entry(id).spec.scope;
+        let name = key.key.or(scope.key()).ok_or(LimitError::KeyNeeded)?;
+        let place = self.place(now, id, hash, (&name, key.client.as_ref()), Access::Charge);
+        Ok(Match { limit: id.0, place, hash })
     }
 }

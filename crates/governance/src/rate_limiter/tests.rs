@@ -9,6 +9,7 @@ mod live;
 mod models;
 mod naive;
 mod near_limit;
+mod per_client;
 mod several;
 mod shadow;
 mod sliding_log;

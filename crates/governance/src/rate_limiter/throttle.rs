@@ -7,8 +7,8 @@ use crate::time::Now;
 
 impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// As [`RateLimiter::check`], with one limit more than those that match. A limit of an exact scope counts the
-    /// request in its one bucket, whosever request it is. A wildcard limit counts it by the request's key of its kind,
-    /// or, where the request carries none, in its overflow bucket. A limit that matches anyway counts once, and one
+    /// request in its one bucket, or in its client's, whosever request it is. A wildcard limit counts it by the request's
+    /// key of its kind, or, where the request carries none, in its overflow bucket. A limit that matches anyway counts once, and one
     /// that is disabled or in shadow mode not at all.
     ///
     /// # Errors
@@ -33,13 +33,17 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             return;
         }
         let entry = self.registry.entry(id);
-        let (kind, hash) = (entry.spec.scope.kind, entry.hash);
-        let has_one = !entry.is_wildcard() || matches!(entry.spec.algorithm, RateLimitAlgorithm::Unlimited);
+        let (scope, hash, is_per_client) = (entry.spec.scope, entry.hash, entry.is_per_client());
+        let has_one = !entry.is_keyed() || matches!(entry.spec.algorithm, RateLimitAlgorithm::Unlimited);
         let matched = if has_one {
             Match { limit: id.0, place: Place::Limit, hash }
-        } else if let Some(key) = &subject.key(kind) {
-            let hash = self.secret.hash(kind, *key);
-            Match { limit: id.0, place: self.place(now, id, hash, key, access), hash }
+        } else if let Some(key) = &scope.key().or_else(|| subject.key(scope.kind)) {
+            let hash = self.secret.hash(scope.kind, *key);
+            if is_per_client {
+                self.match_of_client(now, id, (hash, key), subject, access)
+            } else {
+                Match { limit: id.0, place: self.place(now, id, hash, (key, None), access), hash }
+            }
         } else {
             Match { limit: id.0, place: Place::Overflow, hash }
         };

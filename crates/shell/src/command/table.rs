@@ -8,7 +8,7 @@ mod quota;
 use super::{Action, ArgumentForm, ArgumentSpec, CommandSpec, Form, Group, Need, SubcommandSpec, ValueKind};
 use crate::replay::TenantSource;
 use crate::term::Term;
-use governance::limit::RateLimitAlgorithm;
+use governance::limit::{Per, RateLimitAlgorithm};
 use governance::mode::Mode;
 use governance::request::RequestPriority;
 
@@ -340,6 +340,11 @@ const RATELIMIT: &[SubcommandSpec] = &[
                   unlimited and ban take none. A shadow limit refuses nothing and counts what it would.",
         arguments: &[
             required(key("scope", ValueKind::Scope, "whom it limits; the name * gives each its own bucket")),
+            key(
+                "per",
+                ValueKind::OneOf(&Per::WORDS),
+                "client: each client (actor, else session, else address) has a bucket of its own",
+            ),
             required(ALGORITHM),
             CAPACITY,
             RATE,
@@ -360,6 +365,7 @@ const RATELIMIT: &[SubcommandSpec] = &[
             "ratelimit add scope=ip:* algorithm=token-bucket capacity=10 rate=1/s",
             "ratelimit add scope=service:web algorithm=fixed-window limit=300 window=60s align=clock",
             "ratelimit add scope=tenant:* algorithm=concurrency limit=20 lease=30s",
+            "ratelimit add scope=group:chat per=client algorithm=token-bucket capacity=300 rate=300/1m",
         ],
     },
     SubcommandSpec {
@@ -403,15 +409,19 @@ const RATELIMIT: &[SubcommandSpec] = &[
         action: Action::RatelimitReset,
         summary: "fill the buckets of a limit",
         details: "",
-        arguments: &[LIMIT, KEY],
-        examples: &["ratelimit reset ip:*", "ratelimit reset ip:* key=203.0.113.9"],
+        arguments: &[LIMIT, KEY, CLIENT],
+        examples: &[
+            "ratelimit reset ip:*",
+            "ratelimit reset ip:* key=203.0.113.9",
+            "ratelimit reset group:* key=docs client=ada",
+        ],
     },
     SubcommandSpec {
         name: "drain",
         action: Action::RatelimitDrain,
         summary: "empty the buckets of a limit",
         details: "",
-        arguments: &[LIMIT, KEY],
+        arguments: &[LIMIT, KEY, CLIENT],
         examples: &["ratelimit drain service:github"],
     },
     SubcommandSpec {
@@ -419,7 +429,12 @@ const RATELIMIT: &[SubcommandSpec] = &[
         action: Action::RatelimitRefund,
         summary: "give back what was charged",
         details: "",
-        arguments: &[LIMIT, required(key("amount", ValueKind::Integer, "how much to give back")), KEY],
+        arguments: &[
+            LIMIT,
+            required(key("amount", ValueKind::Integer, "how much to give back")),
+            KEY,
+            CLIENT,
+        ],
         examples: &["ratelimit refund service:github amount=5"],
     },
     SubcommandSpec {
@@ -432,6 +447,7 @@ const RATELIMIT: &[SubcommandSpec] = &[
             required(key("extra", ValueKind::Integer, "how much more")),
             required(key("for", ValueKind::Duration, "for how long")),
             KEY,
+            CLIENT,
         ],
         examples: &["ratelimit burst service:github extra=20 for=30s"],
     },
@@ -563,6 +579,12 @@ const SCOPE: ArgumentSpec = required(positional("scope", ValueKind::Scope, "whom
 const CONFIG_FILE: ArgumentSpec = required(positional("file", ValueKind::FileName, "the TOML file"));
 const KEY: ArgumentSpec =
     key("key", ValueKind::Text, "only this key of a wildcard limit, such as 203.0.113.9 of ip:*");
+
+const CLIENT: ArgumentSpec = key(
+    "client",
+    ValueKind::Text,
+    "only this client (actor, session or address) of a limit per client; (none) is whoever is none of these",
+);
 
 const ALGORITHM: ArgumentSpec =
     key("algorithm", ValueKind::OneOf(&RateLimitAlgorithm::WORDS), "how it counts");

@@ -11,7 +11,7 @@ use governance::decision::Sharing;
 use governance::export::ObjectWriter;
 use governance::limit::{LimitSpec, PRODUCT_BITS_MAX};
 use governance::rate_limiter::{BucketView, LimitError, LimitId, RateLimiter};
-use governance::scope::KeyName;
+use governance::scope::{BucketKey, KeyName, Kind};
 use governance::text::Text;
 use governance::time::{Nanos, Now};
 
@@ -158,16 +158,19 @@ pub(super) fn burst(context: &mut Context<'_>, invocation: &Invocation<'_>) -> O
     context.say(format_args!("{}: {extra} more for {length}", spec.name))
 }
 
-/// The limit and the key that are meant.
+/// The limit, and the bucket of it that is meant.
 fn target<'a>(
     context: &mut Context<'_>,
     invocation: &Invocation<'a>,
-) -> Result<(LimitId, LimitSpec, Option<KeyName<'a>>), Failed> {
+) -> Result<(LimitId, LimitSpec, BucketKey<'a>), Failed> {
     let (id, spec) = context.limit(invocation)?;
-    let Some(name) = invocation.get("key") else { return Ok((id, spec, None)) };
-    let key = KeyName::parse(spec.scope.kind, name);
-    let key = key.map_err(|error| context.fail(format_args!("key: {error}")))?;
-    Ok((id, spec, Some(key)))
+    let mut named = |field: &str, kind| match invocation.get(field).map(|name| KeyName::parse(kind, name)) {
+        None => Ok(None),
+        Some(Ok(name)) => Ok(Some(name)),
+        Some(Err(error)) => Err(context.fail(format_args!("{field}: {error}"))),
+    };
+    let key = BucketKey { key: named("key", spec.scope.kind)?, client: named("client", Kind::Client)? };
+    Ok((id, spec, key))
 }
 
 /// An amount that has to be given and cannot be 0.

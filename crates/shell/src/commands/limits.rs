@@ -9,11 +9,11 @@ use governance::decision::LimitStanding;
 use governance::export::ObjectWriter;
 use governance::field::FieldValue;
 use governance::governor::DecisionCounters;
-use governance::limit::{LimitDraft, LimitName, LimitSpec, LimitState, RateLimitAlgorithm};
+use governance::limit::{LimitDraft, LimitName, LimitSpec, LimitState, Per, RateLimitAlgorithm};
 use governance::mode::Mode;
 use governance::rate_limiter::{LimitId, LimitStats, TableStats};
 use governance::request::Unit;
-use governance::scope::{Pattern, Scope};
+use governance::scope::{HashSecret, Pattern, Scope};
 
 /// Lists the limits with what they have decided, and how full the fixed structures are.
 pub(super) fn status(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
@@ -21,7 +21,7 @@ pub(super) fn status(context: &mut Context<'_>, invocation: &Invocation<'_>) -> 
     if invocation.flag("json") {
         for (id, spec) in limiter.limits() {
             let stats = limiter.get_limit_stats(id).unwrap_or_default();
-            write_members(ObjectWriter::begin(context.system)?, spec, &stats)?.end()?;
+            write_members(ObjectWriter::begin(context.system)?, spec, &stats, &limiter.secret())?.end()?;
         }
         let (counters, stats) = (context.engine.live.counters(), limiter.table_stats());
         return Ok(write_totals_json(context.system, counters, &stats)?);
@@ -113,9 +113,10 @@ pub(super) fn show(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Ou
     let limiter = &mut context.engine.live.limits;
     // Only a limit with one bucket stands somewhere; the keys of the others are listed by `buckets`.
     let standing = limiter.standing_of(now, id, None).ok();
+    let secret = limiter.secret();
     let stats = limiter.get_limit_stats(id).unwrap_or_default();
     if invocation.flag("json") {
-        let object = write_members(ObjectWriter::begin(context.system)?, &spec, &stats)?;
+        let object = write_members(ObjectWriter::begin(context.system)?, &spec, &stats, &secret)?;
         return Ok(object
             .optional_integer("remaining", standing.map(|standing| standing.remaining()))?
             .optional_integer("full_in_ns", standing.map(|standing| standing.full_in().0))?
@@ -123,7 +124,10 @@ pub(super) fn show(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Ou
     }
     let system = &mut *context.system;
     writeln!(system, "{}", context.term.paint(Style::Name, spec.name))?;
-    writeln!(system, "  scope       {}", spec.scope)?;
+    writeln!(system, "  scope       {}", spec.scope.shown(&secret))?;
+    if spec.per == Per::Client {
+        writeln!(system, "  per         client: the actor, else the session, else the address")?;
+    }
     writeln!(system, "  algorithm   {}", Described(&spec))?;
     writeln!(system, "  unit        {}", spec.unit.word())?;
     writeln!(system, "  state       {}", state_word(spec.state))?;
@@ -136,7 +140,7 @@ pub(super) fn show(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Ou
     if spec.mode == Mode::Shadow || stats.would_deny > 0 {
         writeln!(system, "  would deny  {}", Grouped(stats.would_deny))?;
     }
-    if spec.scope.pattern == Pattern::Any {
+    if spec.scope.pattern == Pattern::Any || spec.per == Per::Client {
         writeln!(system, "  keys        {}", Grouped(stats.keys))?;
         writeln!(
             system,
@@ -207,23 +211,26 @@ pub(super) fn set_state(context: &mut Context<'_>, invocation: &Invocation<'_>) 
 /// Refuses every request of a scope, beside the limits that it has.
 pub(super) fn ban(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
     let (scope, name) = ban_of(context, invocation)?;
-    let spec = LimitSpec::new(scope, RateLimitAlgorithm::Ban, Unit::Requests);
-    let mut spec = spec.map_err(|error| context.fail(format_args!("{error}")))?;
-    spec.name = name;
+    let spec = LimitSpec { name, scope, algorithm: RateLimitAlgorithm::Ban, ..LimitSpec::default() };
+    let shown = scope.shown(&context.engine.live.limits.secret());
     let existing = context.engine.live.limits.limits().find(|(_, limit)| limit.name == name);
     match existing.map(|(id, limit)| (id, *limit)) {
         Some((_, limit)) if limit == spec => {
-            return Err(context.fail(format_args!("{scope} is banned already")));
+            return Err(context.fail(format_args!("{shown} is banned already")));
         }
         // It was disabled, or given another shape.
-        Some((id, limit)) if (limit.scope, limit.unit) == (spec.scope, spec.unit) => {
+        Some((id, limit)) if (limit.scope, limit.per, limit.unit) == (spec.scope, spec.per, spec.unit) => {
             let now = context.system.now();
             let changed = context.engine.live.limits.update(now, id, &spec);
             changed.map_err(|error| context.fail(format_args!("{name}: {error}")))?;
         }
         _ => add_spec(context, &spec)?,
     }
-    context.say(format_args!("banned {scope}; ratelimit unban {scope} lifts it"))?;
+    if scope.is_secret() {
+        context.say(format_args!("banned {shown}; ratelimit unban with the same scope lifts it"))?;
+    } else {
+        context.say(format_args!("banned {shown}; ratelimit unban {shown} lifts it"))?;
+    }
     if scope.pattern == Pattern::Any {
         context
             .say(format_args!("any {} that has a limit of its own goes by that limit instead", scope.kind))?;
@@ -234,17 +241,18 @@ pub(super) fn ban(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Out
 /// Lifts a ban.
 pub(super) fn unban(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
     let (scope, name) = ban_of(context, invocation)?;
+    let shown = scope.shown(&context.engine.live.limits.secret());
     let found = bans(context, scope).find(|(_, ban)| *ban == name);
     // A ban that has another name is part of a configuration.
     let other = bans(context, scope).next();
     match (found, other) {
         (Some((id, _)), _) => {
             take_out(context, id, &name)?;
-            context.say(format_args!("{scope} is no longer banned"))
+            context.say(format_args!("{shown} is no longer banned"))
         }
         (None, Some((_, ban))) => Err(context
-            .fail(format_args!("{scope} is banned by the limit '{ban}'; remove or disable that limit"))),
-        (None, None) => Err(context.fail(format_args!("{scope} is not banned"))),
+            .fail(format_args!("{shown} is banned by the limit '{ban}'; remove or disable that limit"))),
+        (None, None) => Err(context.fail(format_args!("{shown} is not banned"))),
     }
 }
 
@@ -270,7 +278,8 @@ fn bans(context: &Context<'_>, scope: Scope) -> impl Iterator<Item = (LimitId, L
 fn ban_of(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Result<(Scope, LimitName), Failed> {
     let scope = Scope::parse(invocation.positional(0).unwrap_or_default());
     let scope = scope.map_err(|error| context.fail(format_args!("scope: {error}")))?;
-    let name = LimitName::format(format_args!("{scope}#ban"));
+    let shown = scope.shown(&context.engine.live.limits.secret());
+    let name = LimitName::format(format_args!("{shown}#ban"));
     Ok((scope, name.map_err(|error| context.fail(format_args!("scope: {error}")))?))
 }
 
@@ -284,11 +293,13 @@ fn write_members<'w, W: Write + ?Sized>(
     object: ObjectWriter<'w, W>,
     spec: &LimitSpec,
     stats: &LimitStats,
+    secret: &HashSecret,
 ) -> Result<ObjectWriter<'w, W>, fmt::Error> {
-    let mut object = object
-        .string("name", spec.name.as_str())?
-        .display("scope", spec.scope)?
-        .string("algorithm", spec.algorithm.word())?;
+    let mut object = object.string("name", spec.name.as_str())?.display("scope", spec.scope.shown(secret))?;
+    if spec.per == Per::Client {
+        object = object.string("per", "client")?;
+    }
+    object = object.string("algorithm", spec.algorithm.word())?;
     if let Some(shape) = spec.algorithm.bucket() {
         object = object.integer("capacity", shape.capacity)?.display("rate", shape.rate)?;
     }
@@ -345,15 +356,16 @@ impl fmt::Display for Shape<'_> {
             Unit::Bytes => " bytes",
             Unit::Tokens => " tokens",
         };
+        let each = if self.0.per == Per::Client { " per client" } else { "" };
         if let Some(shape) = self.0.algorithm.bucket() {
-            return write!(f, "{}{unit} at {}", shape.capacity, shape.rate);
+            return write!(f, "{}{unit} at {}{each}", shape.capacity, shape.rate);
         }
         if let Some(shape) = self.0.algorithm.window() {
             let align = if shape.align == governance::limit::Align::Clock { " by the clock" } else { "" };
-            return write!(f, "{}{unit} in {}{align}", shape.limit, shape.window);
+            return write!(f, "{}{unit} in {}{align}{each}", shape.limit, shape.window);
         }
         if let Some(shape) = self.0.algorithm.concurrency() {
-            return write!(f, "{} in flight, lease {}", shape.limit, shape.lease);
+            return write!(f, "{} in flight, lease {}{each}", shape.limit, shape.lease);
         }
         f.write_str("-")
     }

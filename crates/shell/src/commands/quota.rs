@@ -13,7 +13,7 @@ use governance::mode::Mode;
 use governance::quota::{
     Depletion, QuotaAnswer, QuotaDraft, QuotaId, QuotaName, QuotaSpec, QuotaStats, QuotaUnit, QuotaUsage,
 };
-use governance::scope::KeyName;
+use governance::scope::{HashSecret, KeyName};
 use governance::time::{Now, WallTime};
 
 /// How many counters a table shows; `--json` gives all.
@@ -29,7 +29,7 @@ pub(super) fn status(context: &mut Context<'_>, invocation: &Invocation<'_>) -> 
     if invocation.flag("json") {
         for (id, spec) in quotas.allocations() {
             let stats = stats_of(id);
-            write_spec(ObjectWriter::begin(context.system)?, spec)?
+            write_spec(ObjectWriter::begin(context.system)?, spec, &quotas.secret())?
                 .integer("allowed", stats.allowed)?
                 .integer("denied", stats.denied)?
                 .integer("would_deny", stats.would_deny)?
@@ -102,9 +102,9 @@ pub(super) fn allocations(context: &mut Context<'_>, invocation: &Invocation<'_>
     let books = context.books(invocation)?;
     let quotas = &books.of(context.engine).quotas;
     if invocation.flag("json") {
-        return Ok(quotas
-            .allocations()
-            .try_for_each(|(_, spec)| write_spec(ObjectWriter::begin(context.system)?, spec)?.end())?);
+        return Ok(quotas.allocations().try_for_each(|(_, spec)| {
+            write_spec(ObjectWriter::begin(context.system)?, spec, &quotas.secret())?.end()
+        })?);
     }
     let table = Table {
         columns: [
@@ -141,7 +141,8 @@ pub(super) fn usage(context: &mut Context<'_>, invocation: &Invocation<'_>) -> O
         (_, None) => None,
         (Some((_, spec)), Some(key)) => {
             let key = KeyName::parse(spec.scope.kind, key);
-            Some(key.map_err(|error| context.fail(format_args!("key: {error}")))?.to_name())
+            let key = key.map_err(|error| context.fail(format_args!("key: {error}")))?;
+            Some(key.to_name(&books.of(context.engine).quotas.secret()))
         }
         (None, Some(_)) => return Err(context.fail(format_args!("key goes with the name of a quota"))),
     };
@@ -410,10 +411,11 @@ fn key<'a>(
 fn write_spec<'w, W: Write + ?Sized>(
     object: ObjectWriter<'w, W>,
     spec: &QuotaSpec,
+    secret: &HashSecret,
 ) -> Result<ObjectWriter<'w, W>, fmt::Error> {
     object
         .string("name", spec.name.as_str())?
-        .display("scope", spec.scope)?
+        .display("scope", spec.scope.shown(secret))?
         .string("unit", spec.unit.word())?
         .integer("limit", spec.limit)?
         .display("window", spec.schedule.cycle)?

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::meter::{Meter, Wait};
-use super::rule::{Algorithm, Clocks, Limit, Request, Unit};
-use super::scope::{matching, name_of};
+use super::rule::{Algorithm, Clocks, Kind, Limit, Request, Unit};
+use super::scope::{bucket_of, matching};
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -252,7 +252,7 @@ impl Limiter {
 
 /// The name under which `request` meets `limit`.
 fn met_name(limit: &Limit, request: &Request) -> String {
-    name_of(request, limit.kind).expect("a limit matches by a name that the request carries")
+    bucket_of(limit, request).expect("a limit matches by a name that the request carries")
 }
 
 /// How a name is written in a report: `kind:name`, and the unit where it is not requests.
@@ -265,7 +265,7 @@ fn key_name(limit: &Limit, request: &Request) -> String {
 }
 
 /// The limits that are shipped: for calls that go out to named services or to any provider, and for inbound
-/// endpoint groups, all per minute.
+/// endpoint groups, there for each client, all per minute.
 #[must_use]
 pub fn shipped_limits(per_minute: impl Fn(u64) -> Algorithm) -> Vec<Limit> {
     [
@@ -277,6 +277,9 @@ pub fn shipped_limits(per_minute: impl Fn(u64) -> Algorithm) -> Vec<Limit> {
         ("group:memory", 100),
         ("group:*", 200),
     ]
-    .map(|(scope, count)| Limit::on(scope, per_minute(count)))
+    .map(|(scope, count)| {
+        let limit = Limit::on(scope, per_minute(count));
+        if limit.kind == Kind::Group { limit.per_client() } else { limit }
+    })
     .to_vec()
 }

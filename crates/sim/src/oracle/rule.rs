@@ -237,6 +237,8 @@ pub struct Limit {
     pub kind: Kind,
     /// The names of its scope.
     pub pattern: Pattern,
+    /// Whether each client under a name has a bucket of its own, or the name has one for all.
+    pub per_client: bool,
     /// How it counts.
     pub algorithm: Algorithm,
     /// What it counts.
@@ -255,13 +257,21 @@ impl Limit {
         let (kind, name) = scope.split_once(':').expect("a scope is written kind:name");
         let kind = *Kind::ALL.iter().find(|known| known.name() == kind).expect("a known kind");
         let pattern = if name == "*" { Pattern::Any } else { Pattern::Exact(name.to_owned()) };
-        Self { name: scope.to_owned(), kind, pattern, algorithm, unit: Unit::Requests, enabled: true }
+        let (name, per_client, unit, enabled) = (scope.to_owned(), false, Unit::Requests, true);
+        Self { name, kind, pattern, per_client, algorithm, unit, enabled }
     }
 
     /// The same limit under another name.
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
         name.clone_into(&mut self.name);
+        self
+    }
+
+    /// The same limit with a bucket for each client.
+    #[must_use]
+    pub fn per_client(mut self) -> Self {
+        self.per_client = true;
         self
     }
 

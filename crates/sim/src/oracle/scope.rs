@@ -37,6 +37,18 @@ pub fn name_of(request: &Request, kind: Kind) -> Option<String> {
     }
 }
 
+/// The name of the bucket by which `request` meets `limit`: the name that the limit is for, and, where each client has
+/// a bucket of its own, the client. Whoever is nobody is one client, `(none)`.
+#[must_use]
+pub fn bucket_of(limit: &Limit, request: &Request) -> Option<String> {
+    let name = name_of(request, limit.kind)?;
+    if !limit.per_client {
+        return Some(name);
+    }
+    let client = name_of(request, Kind::Client).unwrap_or_else(|| "(none)".to_owned());
+    Some(format!("{name} client:{client}"))
+}
+
 /// The places in `limits` of those that `request` meets, in order.
 ///
 /// Of one kind and unit, enabled limits for exactly this name take the place of those for every name.

@@ -2,7 +2,7 @@
 
 use governance::decision::Wait as EngineWait;
 use governance::limit::{
-    Align as EngineAlign, BucketShape, LimitName, LimitSpec, LimitState, RateLimitAlgorithm, WindowShape,
+    Align as EngineAlign, BucketShape, LimitName, LimitSpec, LimitState, Per, RateLimitAlgorithm, WindowShape,
 };
 use governance::mode::Mode;
 use governance::request::{Request as EngineRequest, Unit as EngineUnit};
@@ -31,6 +31,7 @@ pub(crate) fn spec(limit: &Limit) -> LimitSpec {
     LimitSpec {
         name: LimitName::new(&limit.name).expect("a short name"),
         scope: Scope::parse(&format!("{}:{name}", limit.kind.name())).expect("a scope"),
+        per: if limit.per_client { Per::Client } else { Per::Name },
         algorithm: algorithm(&limit.algorithm),
         unit: match limit.unit {
             Unit::Requests => EngineUnit::Requests,
@@ -115,10 +116,31 @@ pub(crate) fn key(kind: Kind, name: &str) -> (EngineKind, KeyName<'_>) {
     (kind, KeyName::parse(kind, name).expect("a name of the kind"))
 }
 
+/// A key as the engine shows it: sessions and API keys of a scenario by their fingerprints.
+#[allow(dead_code)] // not every test that shares this has any
+pub(crate) fn shown(secret: &HashSecret, mut name: String) -> String {
+    for (kind, word) in [(Kind::Session, "s1"), (Kind::Session, "s2"), (Kind::Key, "k1"), (Kind::Key, "k2")] {
+        let fingerprint = key(kind, word).1.to_name(secret);
+        name = name.replace(&format!(":{word}"), &format!(":{fingerprint}"));
+    }
+    name
+}
+
+/// What a bucket's name stands for: the key, and the client where each has one of its own.
+pub(crate) fn parts<'a>(limit: &Limit, name: &'a str) -> (KeyName<'a>, Option<KeyName<'a>>) {
+    let (name, client) = match name.split_once(" client:") {
+        Some((name, client)) if limit.per_client => (name, Some(key(Kind::Client, client).1)),
+        _ => (name, None),
+    };
+    (key(limit.kind, name).1, client)
+}
+
 /// The hash that decides where spread windows begin: the engine's own.
 pub(crate) fn hash(secret: HashSecret) -> impl Fn(&Limit, &str) -> u64 + 'static {
     move |limit, name| {
-        let (kind, key) = key(limit.kind, name);
-        secret.hash(kind, key).0
+        let kind = EngineKind::from_word(limit.kind.name()).expect("the kinds are the same");
+        let (name, client) = parts(limit, name);
+        let hash = secret.hash(kind, name);
+        client.map_or(hash, |client| secret.hash_client(hash, client)).0
     }
 }

@@ -140,7 +140,7 @@ fn what_is_unknown_is_told_with_what_there_is() {
             "line 4, column 1: unknown table 'limits'; expected one of [identity], [routes], [policy], [[limit]], \
              [[tenant]], [[quota]], [[model]], [[budget]], [[billing]], [[policy.rule]], [[sla]] and [[class]]",
             "line 5, column 1: expected [routes], which is there once",
-            "line 7, column 1: unknown key 'burst'; expected one of scope, name, algorithm, capacity, rate, limit, \
+            "line 7, column 1: unknown key 'burst'; expected one of scope, per, name, algorithm, capacity, rate, limit, \
              window, lease, unit, align, enabled and mode",
             "line 8, column 9: scope: expected a single value, found an array",
         ]

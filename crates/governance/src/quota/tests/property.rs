@@ -11,7 +11,7 @@ use crate::quota::{
 };
 use crate::rate_limiter::Access;
 use crate::request::{Request, Subject};
-use crate::scope::Kind;
+use crate::scope::{HashSecret, Kind};
 use crate::time::{Nanos, WallTime, parse_time_or_date};
 use proptest::prelude::{ProptestConfig, Strategy, any, prop, proptest};
 use std::collections::BTreeMap;
@@ -234,7 +234,10 @@ impl Both {
             }
             let is_exact_of = |other: &QuotaSpec| {
                 other.scope.kind == spec.scope.kind
-                    && other.scope.key().is_some_and(|own| own.to_name().as_str() == key)
+                    && other
+                        .scope
+                        .key()
+                        .is_some_and(|own| own.to_name(&HashSecret::default()).as_str() == key)
             };
             let is_like = |other: &QuotaSpec| {
                 (other.unit, other.mode, other.schedule.cycle) == (spec.unit, spec.mode, spec.schedule.cycle)
@@ -463,7 +466,7 @@ impl Both {
 
     fn consume(&mut self, quota: usize, key_number: usize, amount: u64) {
         let scope = self.specs[quota].scope;
-        let own = scope.key().map(|own| own.to_name());
+        let own = scope.key().map(|own| own.to_name(&HashSecret::default()));
         let names: &[&'static str] = match scope.kind {
             Kind::User => &USERS,
             Kind::Tenant => &TENANTS,

@@ -27,7 +27,11 @@ pub(super) fn governor_with(algorithm: RateLimitAlgorithm) -> (Box<Governor<16, 
 }
 
 pub(super) fn spec(scope: &str, algorithm: RateLimitAlgorithm) -> LimitSpec {
-    LimitSpec::new(Scope::parse(scope).unwrap(), algorithm, Unit::Requests).unwrap()
+    let scope = Scope::parse(scope).unwrap();
+    if scope.is_secret() {
+        return LimitSpec { name: name_of("secret"), scope, algorithm, ..LimitSpec::default() };
+    }
+    LimitSpec::new(scope, algorithm, Unit::Requests).unwrap()
 }
 
 pub(super) fn named(name: &str, scope: &str, algorithm: RateLimitAlgorithm) -> LimitSpec {

@@ -2,7 +2,6 @@
 
 use crate::command::Invocation;
 use crate::commands::{Context, Failed, Outcome};
-use crate::term::Printable;
 use core::net::IpAddr;
 use governance::governor::RESERVED_FOR_MAX;
 use governance::request::{Header, Request, RequestPriority, Settlement};
@@ -95,10 +94,11 @@ pub(in crate::commands) fn read<'a>(
 /// Tells from header fields, `NAME: VALUE` with `;` in between, who a request comes from.
 fn identify<'a>(context: &mut Context<'_>, headers: &'a str, request: &mut Request<'a>) -> Outcome {
     let fields = headers.split(';').filter(|field| !field.trim().is_empty());
-    if let Some(field) = fields.clone().find(|field| !field.contains(':')) {
+    // It may be a value, which is not for others to read.
+    if let Some(place) = fields.clone().position(|field| !field.contains(':')) {
         return Err(context.fail(format_args!(
-            "headers: '{}' is no header field; expected \"NAME: VALUE; NAME: VALUE\"",
-            Printable(field.trim())
+            "headers: number {} is no header field; expected \"NAME: VALUE; NAME: VALUE\"",
+            place + 1
         )));
     }
     let header = |name: &str| {
