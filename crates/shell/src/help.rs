@@ -381,7 +381,10 @@ mod tests {
         assert!(replay.starts_with(usage), "{replay}");
         assert!(replay.contains("  FILE          the log (required)\n"), "{replay}");
         let refund = help(Some("ratelimit"), Some("refund"), Term::Dumb);
-        assert!(refund.starts_with("usage: ratelimit refund NAME amount=N [key=TEXT]\n"), "{refund}");
+        assert!(
+            refund.starts_with("usage: ratelimit refund NAME amount=N [key=TEXT] [client=TEXT]\n"),
+            "{refund}"
+        );
         let ratelimit = help(Some("ratelimit"), None, Term::Dumb);
         assert!(ratelimit.contains("\n  unban    lift a ban\n"), "{ratelimit}");
     }

@@ -160,7 +160,7 @@ impl QuotaDraft {
             }
         }
         let Some(spec) = self.spec() else { return };
-        if spec.name.is_empty() {
+        if spec.name.is_empty() && !spec.scope.is_secret() {
             let expected = "a name, since what scope, window and unit make is longer than 88 bytes";
             return each(SpecError { field: "name", problem: Problem::Expected(expected) });
         }

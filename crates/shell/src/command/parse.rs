@@ -238,7 +238,7 @@ mod tests {
         assert_eq!(error("config shwo x=1"), "unknown sub-command 'shwo' of config; did you mean 'show'?");
         assert_eq!(
             error("ratelimit refund web zzz=1"),
-            "unknown argument 'zzz='; accepted here: NAME amount= key="
+            "unknown argument 'zzz='; accepted here: NAME amount= key= client="
         );
         assert_eq!(error("uptime now"), "unexpected 'now'; no argument is accepted here");
         assert_eq!(error("ls a b"), "unexpected 'a'; accepted here: --json");

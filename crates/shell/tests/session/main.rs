@@ -9,5 +9,6 @@ mod policy;
 mod priority;
 mod refusals;
 mod replays;
+mod secrets;
 mod start;
 mod time;

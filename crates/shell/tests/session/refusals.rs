@@ -203,7 +203,7 @@ fn what_does_not_exist_or_exists_already_is_named() {
         ("ratelimit refund ip:* amount=1 key=192.0.2.2", "ip:*: the limit has no bucket for that key"),
         (
             "ratelimit refund service:web amount=1 key=web",
-            "service:web: the limit has one bucket; leave out the key",
+            "service:web: the limit is for one name; leave out the key",
         ),
         ("ratelimit burst service:web extra=1 for=0s", "for: expected a time longer than 0"),
         ("ratelimit burst service:web extra=0 for=1s", "extra: expected a whole number from 1, found 0"),
