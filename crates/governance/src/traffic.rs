@@ -177,7 +177,7 @@ impl TrafficController {
     pub fn find(&self, name: &str) -> Option<ScopeId> {
         let key = KeyName::LowerCase(NameRef::new(name).ok()?);
         let hash = self.secret.hash(Kind::Route, key);
-        let canonical = key.to_name();
+        let canonical = key.to_name(&self.secret);
         self.scopes.find(hash.0, |scope| scope.name == canonical).map(ScopeId)
     }
 }

@@ -163,18 +163,19 @@ fn ask<'a>(subject: &'a Subject<'_>, secret: HashSecret) -> Option<(KeyHash, Cal
     let length = target.len() as u64;
     let head = [secret.hash(kind, key).0, form, length];
     let hash = KeyHash(secret.hash_numbers(head.into_iter().chain(words)));
-    Some((hash, Caller { subject, kind }, Target(target)))
+    Some((hash, Caller { subject, kind, secret }, Target(target)))
 }
 
 /// A caller, as it is shown.
 struct Caller<'a> {
     subject: &'a Subject<'a>,
     kind: Kind,
+    secret: HashSecret,
 }
 
 impl fmt::Display for Caller<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.subject.name(self.kind) {
+        match self.subject.name(&self.secret, self.kind) {
             Some(name) => write!(f, "{}:{name}", self.kind),
             None => Ok(()),
         }

@@ -181,8 +181,6 @@ impl TrafficController {
         if self.breakers.template() == 0 && self.retries.template() == 0 {
             return None;
         }
-        // A name that could not be configured has no scope either: what is shown is provider:method.
-        let name = KeyName::LowerCase(name).to_name();
         let place = self.create(name.as_str());
         if place.is_none() {
             for counters in [&mut self.overflow, &mut self.totals] {

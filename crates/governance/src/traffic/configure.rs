@@ -149,7 +149,7 @@ impl TrafficController {
     /// Makes a scope of this name, if there is room.
     pub(super) fn create(&mut self, name: &str) -> Option<Place> {
         let key = KeyName::LowerCase(NameRef::new(name).ok()?);
-        let name = key.to_name();
+        let name = key.to_name(&self.secret);
         let hash = self.secret.hash(Kind::Route, key);
         let scope = OutboundScope {
             name,
