@@ -213,6 +213,88 @@ fn what_is_wrong_with_policies_and_agreements_is_named_where_it_stands() {
 }
 
 #[test]
+fn breakers_retries_alerts_and_the_guard_are_taken() {
+    let (config, errors) = read(
+        r#"
+[[breaker]]
+scope = "route:*"
+failures = 7
+
+[[breaker]]
+scope = "route:OpenAI:POST"
+window = "count"
+calls = 64
+failure_rate = "25%"
+
+[[retry]]
+scope = "route:*"
+backoff = "decorrelated"
+
+[[alert]]
+name = "denials"
+metric = "denied-rate"
+above = "5%"
+
+[traffic]
+requests_per_minute = 600
+block = "20s"
+"#,
+    );
+    assert_eq!(errors, [""; 0]);
+    assert_eq!(config.breakers().len(), 2);
+    assert_eq!(config.breakers()[1].scope.to_string(), "route:openai:post");
+    assert_eq!((config.retries().len(), config.alerts()[0].name.as_str()), (1, "denials"));
+    assert_eq!(config.guard.requests_per_minute, Some(600));
+    assert_eq!(
+        (config.guard.block.to_string(), config.guard.cooldown.to_string()),
+        ("20s".into(), "1m".into())
+    );
+}
+
+#[test]
+fn what_is_wrong_with_breakers_retries_alerts_and_the_guard_is_named_where_it_stands() {
+    let (config, errors) = read(
+        "[traffic]\nrepeats_per_minute = 0\nspeed = 3\n[[breaker]]\nscope = \"route:*\"\nfailures = 0\n[[breaker]]\n\
+         scope = \"service:x\"\n[[breaker]]\nscope = \"route:a:get\"\nwindow = \"count\"\ncalls = 10\nmin_calls = 11\n\
+         [[retry]]\nscope = \"route:*\"\n[[retry]]\nscope = \"route:*\"\n[[retry]]\nscope = \"route:b:get\"\n\
+         max_delay = \"1ms\"\n[[alert]]\nname = \"a\"\nmetric = \"denied-rate\"\nabove = \"101%\"\n[[alert]]\n\
+         name = \"b\"\nmetric = \"speed\"\n[[traffic]]\n",
+    );
+    let starts = [
+        "line 2, column 22: repeats_per_minute: 0 is not allowed",
+        "line 3, column 1: unknown key 'speed'; expected one of requests_per_minute, ",
+        "line 6, column 12: failures: 0 is not allowed",
+        "line 8, column 9: scope: expected ",
+        "line 13, column 13: min_calls: ",
+        "line 16, column 1: retry 'route:*': its scope has one already",
+        "line 20, column 13: max_delay: ",
+        "line 24, column 9: above: ",
+        "line 27, column 10: metric: expected one of requests-per-second, ",
+        "line 28, column 3: ",
+    ];
+    for (error, start) in errors.iter().zip(starts) {
+        assert!(error.starts_with(start), "{error}\n{start}");
+    }
+    assert_eq!(errors.len(), starts.len(), "{errors:#?}");
+    assert_eq!(config.retries().len(), 1);
+}
+
+#[test]
+fn more_scopes_than_there_can_be_are_refused_one_by_one() {
+    let mut document = String::from("[[breaker]]\nscope = \"route:*\"\n");
+    for number in 0..40 {
+        document += &format!("[[breaker]]\nscope = \"route:a{number}:get\"\n");
+        document += &format!("[[retry]]\nscope = \"route:b{number}:get\"\n");
+    }
+    let (config, errors) = read(&document);
+    assert_eq!((config.breakers().len(), config.retries().len(), errors.len()), (1 + 32, 32, 16));
+    assert!(
+        errors[0]
+            .ends_with("breakers and retry policies can name at most 64 scopes; route:* is for all others")
+    );
+}
+
+#[test]
 fn a_document_that_is_cut_off_anywhere_is_refused_or_shorter() {
     for end in 0..GOOD.len() {
         let (config, errors) = read(&GOOD[..end]);
