@@ -109,7 +109,7 @@ pub(super) struct Owed {
 }
 
 /// After how many events the rankings are told.
-const EVENTS_OWED_MAX: u32 = 16;
+const EVENTS_OWED_MAX: u32 = 64;
 
 impl Owed {
     pub(super) const NOTHING: Self =
