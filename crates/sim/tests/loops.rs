@@ -164,7 +164,7 @@ fn the_guard_does_what_a_model_with_the_full_history_does() {
     for seed in 0..SEEDS {
         compare(seed, Mode::Enforce, &mut seen);
     }
-    assert!(seen.iter().all(|&times| times > 100), "each answer has to be seen: {seen:?}");
+    assert!(seen.iter().all(|&times| times > 20), "each answer has to be seen: {seen:?}");
 }
 
 #[test]

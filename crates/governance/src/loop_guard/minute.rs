@@ -3,20 +3,21 @@
 use crate::time::{Instant, NANOS_PER_SECOND, Nanos};
 
 /// One place for each whole second that a minute touches: 59 whole ones, and one at each end.
-const SECONDS: u64 = 61;
+const PLACES: usize = 61;
+const SECONDS: u64 = PLACES as u64;
 
 /// A count of the current second and of the 60 before it. It is exact in whole seconds: what happened is counted for 60
 /// to 61 seconds, so that no 60 seconds, wherever they begin, hold more than it says. All-zero when empty.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Minute {
-    seconds: [u32; SECONDS as usize],
+    seconds: [u32; PLACES],
     /// The current second.
     second: u64,
     total: u64,
 }
 
 impl Minute {
-    pub(super) const EMPTY: Self = Self { seconds: [0; SECONDS as usize], second: 0, total: 0 };
+    pub(super) const EMPTY: Self = Self { seconds: [0; PLACES], second: 0, total: 0 };
 
     /// Counts one thing.
     pub(super) fn add(&mut self, now: Instant) {

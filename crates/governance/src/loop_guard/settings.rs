@@ -177,7 +177,7 @@ impl GuardDraft {
     /// The finished settings. Nothing is needed.
     ///
     /// # Errors
-    /// None as things are; the same shape as that of the other drafts.
+    /// [`SpecError`] names a value out of range, as [`GuardSettings::check`] does.
     pub fn finish(&self) -> Result<GuardSettings, SpecError> {
         let settings = GuardSettings {
             requests_per_minute: self.requests_per_minute,

@@ -110,6 +110,50 @@ fn one_that_comes_when_it_is_told_to_is_not_blocked_again_for_the_same() {
     assert_eq!((answer.verdict, answer.service), (GuardVerdict::Pass, Service::Degraded));
 }
 
+/// The callers in the table, and how often each may have asked besides.
+fn tracked(guard: &LoopGuard, now: u64) -> Vec<(String, u64)> {
+    guard.loops(Instant(now)).map(|view| (view.caller.to_string(), view.error)).collect()
+}
+
+#[test]
+fn one_that_makes_another_one_go_inherits_its_count_as_an_error() {
+    let mut guard = guard(&[("repeats_per_minute", "4")]);
+    for key in 1..=256 {
+        (0..if key == 7 { 2 } else { 3 }).for_each(|_| {
+            ask(&mut guard, 0, key);
+        });
+    }
+    assert_eq!(ask(&mut guard, 0, 999), GuardAnswer::PASS);
+    let after = tracked(&guard, 0);
+    assert!(after.contains(&("999".to_owned(), 2)) && !after.contains(&("7".to_owned(), 0)));
+    assert_eq!(ask(&mut guard, 0, 1_000), GuardAnswer::PASS, "what others asked raises no level");
+    let after = tracked(&guard, 0);
+    assert!(after.contains(&("1000".to_owned(), 3)) && !after.contains(&("1".to_owned(), 0)));
+    assert_eq!((after.len(), guard.stats(Instant(0)).evicted), (256, 2));
+}
+
+#[test]
+fn one_that_has_calmed_down_makes_room_like_others() {
+    let mut guard = guard(&[("repeats_per_minute", "5")]);
+    (0..5).for_each(|_| {
+        ask(&mut guard, 0, 700);
+    });
+    for key in 1..=255 {
+        (0..3).for_each(|_| {
+            ask(&mut guard, 120 * SECOND, key);
+        });
+    }
+    ask(&mut guard, 120 * SECOND, 800);
+    let is_there = |guard: &LoopGuard| tracked(guard, 0).iter().any(|(caller, _)| caller == "700");
+    assert!(
+        is_there(&guard),
+        "it is above the first level, though nobody asked less in this minute and the last"
+    );
+    assert_eq!(ask(&mut guard, 121 * SECOND, 700), GuardAnswer::PASS);
+    ask(&mut guard, 122 * SECOND, 801);
+    assert!(!is_there(&guard));
+}
+
 #[test]
 fn above_the_cap_only_what_cannot_wait_goes_on_afterwards() {
     let mut guard = guard(&[("requests_per_minute", "2"), ("cooldown", "90s")]);
