@@ -34,7 +34,7 @@ fn key(name: &str) -> Option<Key<'_>> {
     let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
-    Some(Key { hash: KeyHash(hash), name: NameRef::new(name).unwrap() })
+    Some(Key { hash: KeyHash(hash), name: NameRef::new(name).expect("in order") })
 }
 
 /// Requests of every pair of hostile names, so many of each, a third of them refused, with outcomes.
@@ -51,7 +51,7 @@ fn filled(collector: &mut GovernanceCollector) -> (u64, u64) {
             scope: key(service).map(|key| (Kind::Service, key)),
             ..Measured::default()
         };
-        if number % 3 == 0 {
+        if number.is_multiple_of(3) {
             denied += 1;
             let decision = Decision::plain(Verdict::Deny, Reason::OverQuota);
             collector.record_decision(now, &measured, &decision);
@@ -64,9 +64,9 @@ fn filled(collector: &mut GovernanceCollector) -> (u64, u64) {
         };
         let id = collector.record_decision(now, &measured, &decision);
         let report = OutcomeReport {
-            status: Some(if number % 5 == 0 { 503 } else { 200 }),
+            status: Some(if number.is_multiple_of(5) { 503 } else { 200 }),
             latency_us: Some(number * number * 977),
-            result: if number % 5 == 0 { OutcomeResult::Failure } else { OutcomeResult::Success },
+            result: if number.is_multiple_of(5) { OutcomeResult::Failure } else { OutcomeResult::Success },
             ..OutcomeReport::default()
         };
         collector.record_outcome(now, id, &report);
@@ -79,9 +79,9 @@ fn alerts() -> GovernanceAlerts {
     for name in HOSTILE.iter().filter(|name| !name.contains(|letter: char| letter.is_control())) {
         let mut draft = AlertDraft::default();
         for (field, value) in [("name", *name), ("metric", "queue-depth"), ("above", "5")] {
-            draft.set(field, FieldValue::Text(value)).unwrap();
+            draft.set(field, FieldValue::Text(value)).expect("in order");
         }
-        alerts.define_alert(&draft.finish().unwrap()).unwrap();
+        alerts.define_alert(&draft.finish().expect("in order")).expect("in order");
     }
     alerts
 }
@@ -92,7 +92,7 @@ fn written(collector: &GovernanceCollector, format: FiguresFormat) -> String {
         export_metrics(collector, sink)?;
         export_alerts(&alerts(), sink)
     })
-    .unwrap();
+    .expect("in order");
     out
 }
 
@@ -102,7 +102,7 @@ fn family<'a>(families: &'a [Family], name: &str) -> &'a Family {
 
 fn sum(families: &[Family], name: &str, label: &str, value: &str) -> u64 {
     let meant = family(families, name).samples.iter().filter(|sample| sample.labels[label] == value);
-    meant.map(|sample| sample.value.whole().unwrap()).sum()
+    meant.map(|sample| sample.value.whole().expect("in order")).sum()
 }
 
 #[test]
@@ -120,8 +120,9 @@ fn an_export_is_read_by_a_strict_reader_whatever_the_names_are() {
     let latency = family(&families, "weir_latency_seconds");
     assert_eq!(latency.kind, Type::Histogram);
     let counts = latency.samples.iter().filter(|sample| sample.name.ends_with("_count"));
-    let counts: BTreeMap<_, _> =
-        counts.map(|sample| (sample.labels["scope"].as_str(), sample.value.whole().unwrap())).collect();
+    let counts: BTreeMap<_, _> = counts
+        .map(|sample| (sample.labels["scope"].as_str(), sample.value.whole().expect("in order")))
+        .collect();
     assert_eq!(counts["all"], allowed);
     assert_eq!(
         counts.iter().filter(|(scope, _)| **scope != "all").map(|(_, count)| count).sum::<u64>(),
@@ -199,7 +200,7 @@ fn every_format_gives_the_same_numbers_in_the_same_order() {
         let shown = &record[record.len() - 1];
         assert!(shown.parse::<f64>().is_ok());
         let line = format!("# HELP a A.\n# TYPE a gauge\na {shown}\n");
-        assert_eq!(parse(&line).unwrap()[0].samples[0].value, *value);
+        assert_eq!(parse(&line).expect("in order")[0].samples[0].value, *value);
         let (_, last) = object.rsplit_once("\"value\":").expect("a value");
         assert_eq!(last.trim_end_matches('}').trim_matches('"'), shown);
         assert!(object.starts_with(&format!("{{\"family\":\"{}\"", record[0])));
