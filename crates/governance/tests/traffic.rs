@@ -127,10 +127,8 @@ fn looking_changes_nothing_and_makes_no_scope() {
         let decision = call(&mut governor, 1, "github");
         answer(&mut governor, 1, &decision, 500);
     }
-    for _ in 0..5 {
-        assert_eq!(governor.peek(at(2), &request).reason, Reason::BreakerOpen);
-        assert!(governor.peek(at(61), &request).is_allowed());
-    }
+    (0..5).for_each(|_| assert_eq!(governor.peek(at(2), &request).reason, Reason::BreakerOpen));
+    (0..5).for_each(|_| assert!(governor.peek(at(61), &request).is_allowed()));
     let view = scope(&governor, 61, "github:get");
     assert_eq!((view.stats.refused, view.stats.permits_out, view.counters.requests), (0, 0, 5));
 }
@@ -212,10 +210,11 @@ fn a_failure_is_worth_another_attempt_until_it_is_the_last_or_the_budget_is_spen
     assert_eq!(tell(1, 1, 200, None).retry, gives_up(GiveUp::Succeeded));
     let too_long = Some(Nanos::from_seconds(61));
     assert_eq!(tell(1, 1, 429, too_long).retry, gives_up(GiveUp::RetryAfterAboveCap));
+    assert!(matches!(tell(1, 1, 429, None).retry, Some(RetryDecision::Retry { .. })), "4.9 of 10 are spent");
     let spent = tell(1, 1, 429, None);
     assert_eq!(spent.retry, gives_up(GiveUp::BudgetExhausted));
     assert_eq!(spent.breaker, Some(BreakerRecorded::Counted(None)));
-    assert_eq!(scope(&governor, 1, "github:get").counters.retries, 2);
+    assert_eq!(scope(&governor, 1, "github:get").counters.retries, 3);
 }
 
 #[test]
@@ -315,12 +314,14 @@ fn the_guard_comes_before_everything_and_says_what_to_answer() {
     let mut answers =
         (0..20).map(|_| governor.check_inbound_request(at(1), &alice)).collect::<Vec<InboundAnswer>>();
     let blocked = answers.pop().unwrap();
-    assert_eq!((blocked.status, blocked.retry_after), (Some(429), Some(10)));
-    assert_eq!(blocked.decision.reason, Reason::LoopBlocked);
+    assert_eq!((blocked.status, blocked.decision.reason), (Some(429), Reason::LoopBlocked));
+    assert!(blocked.retry_after.unwrap() >= 10, "{blocked:?}");
     assert!(answers.iter().any(|answer| answer.decision.level == Service::Degraded));
-    // Bob is not in a loop, but there is a cap for everybody, and beyond it a time for what cannot wait.
-    let bob = Request { actor: Some(name("bob")), path: Some(b"/other"), ..Request::default() };
-    let capped = (0..12).map(|_| governor.check_inbound_request(at(2), &bob)).last().unwrap();
+    // Nobody else is in a loop, but there is a cap for everybody, and beyond it a time for what cannot wait.
+    let bob = Request { path: Some(b"/other"), ..Request::default() };
+    let actors: Vec<_> = (0..12).map(|number| format!("bob{number}")).collect();
+    let ask = |actor| governor.check_inbound_request(at(2), &Request { actor: Some(name(actor)), ..bob });
+    let capped = actors.iter().map(String::as_str).map(ask).last().unwrap();
     assert_eq!((capped.status, capped.decision.reason), (Some(503), Reason::OverHardCap));
     assert!(capped.retry_after.is_some());
     let batch = Request { priority: Some(RequestPriority::Batch), actor: Some(name("carol")), ..bob };
