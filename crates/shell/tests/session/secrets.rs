@@ -271,7 +271,7 @@ fn desk() -> Desk {
 #[test]
 fn no_output_tells_a_planted_secret() {
     let mut desk = desk();
-    let mut searched = |desk: &mut Desk, line: &str| {
+    let searched = |desk: &mut Desk, line: &str| {
         let (_, output) = desk.try_run(line);
         assert!(!output.to_ascii_lowercase().contains(WORD), "{line}:\n{output}");
         output.len()

@@ -117,7 +117,7 @@ pub(crate) fn key(kind: Kind, name: &str) -> (EngineKind, KeyName<'_>) {
 }
 
 /// A key as the engine shows it: sessions and API keys of a scenario by their fingerprints.
-#[allow(dead_code)] // not every test that shares this has any
+#[allow(dead_code, reason = "not every test that shares this has keys or sessions")]
 pub(crate) fn shown(secret: &HashSecret, mut name: String) -> String {
     for (kind, word) in [(Kind::Session, "s1"), (Kind::Session, "s2"), (Kind::Key, "k1"), (Kind::Key, "k2")] {
         let fingerprint = key(kind, word).1.to_name(secret);
