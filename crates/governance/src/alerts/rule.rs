@@ -215,11 +215,11 @@ pub struct AlertRule {
 }
 
 impl AlertRule {
-    /// What fills a place where no rule is.
+    /// What fills a place where no rule is: all-zero, which it would not be without a scope.
     pub(crate) const EMPTY: Self = Self {
         name: Name::EMPTY,
         metric: AlertMetric::RequestsPerSecond,
-        scope: None,
+        scope: Some(Scope { kind: Kind::Service, pattern: Pattern::Any }),
         condition: AlertCondition::Above(0),
         clear: 0,
         for_duration: Nanos::ZERO,
