@@ -394,6 +394,17 @@ impl Scope {
         Ok(Self { kind, pattern })
     }
 
+    /// Whether it is that of one outbound route `provider:method`, or of each.
+    pub(crate) fn is_of_routes(&self) -> bool {
+        let is_part = |part: &str| !part.is_empty() && !part.contains([':', '*']);
+        let is_meant = match &self.pattern {
+            Pattern::Any => true,
+            Pattern::Exact(name) => (name.as_str().split_once(':'))
+                .is_some_and(|(provider, method)| is_part(provider) && is_part(method)),
+        };
+        self.kind == Kind::Route && is_meant
+    }
+
     /// The key of an exact scope.
     #[must_use]
     pub fn key(&self) -> Option<KeyName<'_>> {

@@ -234,13 +234,7 @@ impl BreakerRates {
 
 /// A scope of one route or of each.
 pub(super) fn route_scope(scope: Scope) -> Result<Scope, Problem> {
-    let is_route = match scope.pattern {
-        Pattern::Any => true,
-        Pattern::Exact(name) => name.as_str().split_once(':').is_some_and(|(provider, method)| {
-            [provider, method].iter().all(|part| !part.is_empty() && !part.contains([':', '*']))
-        }),
-    };
-    if scope.kind == Kind::Route && is_route { Ok(scope) } else { Err(Problem::Expected(ROUTE)) }
+    if scope.is_of_routes() { Ok(scope) } else { Err(Problem::Expected(ROUTE)) }
 }
 
 fn within(field: &'static str, value: u32, least: u32, most: u32) -> Result<(), SpecError> {

@@ -5,7 +5,7 @@ use super::{
     outside,
 };
 use crate::field::{FieldValue, Problem, Quoted, SpecError, finished, text, whole, word};
-use crate::scope::{Kind, Pattern, Scope};
+use crate::scope::Scope;
 use crate::time::Nanos;
 use crate::units::Percent;
 use core::fmt;
@@ -114,7 +114,7 @@ impl RetryDraft {
             "scope" => {
                 let scope = Scope::parse(text(value, "a string")?).map_err(Problem::Scope)?;
                 self.scope =
-                    Some(is_route(&scope).then_some(scope).ok_or(Problem::Expected(SCOPE_EXPECTED))?);
+                    Some(scope.is_of_routes().then_some(scope).ok_or(Problem::Expected(SCOPE_EXPECTED))?);
             }
             "backoff" => self.backoff = Some(word(value, &Backoff::WORDS)?),
             "attempts" => self.attempts = Some(whole(value, 1, ATTEMPTS_MAX)?),
@@ -225,7 +225,7 @@ pub(super) fn check(spec: &RetrySpec) -> Result<(), SpecError> {
     let range = |least, most| Problem::NotWithin { least, most };
     let (tokens, rest) = (spec.budget_milli / 1_000, spec.budget_milli % 1_000);
     for (field, holds, problem) in [
-        ("scope", is_route(&spec.scope), Problem::Expected(SCOPE_EXPECTED)),
+        ("scope", spec.scope.is_of_routes(), Problem::Expected(SCOPE_EXPECTED)),
         ("attempts", (1..=ATTEMPTS_MAX).contains(&spec.attempts), range(1, ATTEMPTS_MAX)),
         ("initial_delay", delays.contains(&spec.initial_delay), Problem::Expected(DELAY_EXPECTED)),
         ("max_delay", delays.contains(&spec.max_delay), Problem::Expected(DELAY_EXPECTED)),
@@ -254,17 +254,6 @@ impl fmt::Display for Milli {
             _ => write!(f, "{whole}.{fraction:03}"),
         }
     }
-}
-
-/// Whether a scope is that of every route, or of one provider and method.
-fn is_route(scope: &Scope) -> bool {
-    let is_part = |part: &str| !part.is_empty() && !part.contains([':', '*']);
-    let is_one = match &scope.pattern {
-        Pattern::Any => true,
-        Pattern::Exact(name) => (name.as_str().split_once(':'))
-            .is_some_and(|(provider, method)| is_part(provider) && is_part(method)),
-    };
-    scope.kind == Kind::Route && is_one
 }
 
 fn delay(value: FieldValue<'_>) -> Result<Nanos, Problem> {
