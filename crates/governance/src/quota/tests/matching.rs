@@ -43,7 +43,7 @@ fn every_kind_that_a_request_carries_is_matched() {
         let kind = scope.split(':').next().unwrap();
         let other = if kind == "ip" { "ip:203.0.113.8".to_string() } else { format!("{kind}:other") };
         for scope in [scope.to_string(), format!("{kind}:*")] {
-            let words = [format!("{scope} 1 daily"), format!("{other} 1 daily")];
+            let words = [format!("{scope} 1 daily name=first"), format!("{other} 1 daily name=second")];
             let (mut manager, ids) = with::<64>(&[words[0].as_str(), words[1].as_str()]);
             let mut admit = || {
                 let clearance = manager.check(at(0), &subject, &amounts(&request), Access::Charge)?;

@@ -97,7 +97,7 @@ fn every_kind_that_a_request_carries_is_matched() {
         let kind = scope.split(':').next().unwrap();
         let other = if kind == "ip" { "ip:203.0.113.8".to_string() } else { format!("{kind}:other") };
         let (mut governor, ids) =
-            with(&[spec(scope, RateLimitAlgorithm::Ban), named("other", &other, token_bucket(1, "1/s"))]);
+            with(&[spec(scope, RateLimitAlgorithm::Ban), named("second", &other, token_bucket(1, "1/s"))]);
         let refused = governor.admit(at(0), &request);
         assert_eq!((refused.reason, refused.limit.unwrap().limit), (Reason::Banned, ids[0]), "{scope}");
         assert_eq!(stats(&governor, ids[1]), LimitStats::default(), "{other} is someone else");
