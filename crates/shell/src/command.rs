@@ -112,6 +112,15 @@ pub enum Action {
     PriorityDrain,
     PrioritySimulate,
     PriorityHelp,
+    TrafficStatus,
+    TrafficScopes,
+    TrafficShow,
+    TrafficBreaker,
+    TrafficRetry,
+    TrafficLoops,
+    TrafficDegraded,
+    TrafficReset,
+    TrafficHelp,
     ConfigCheck,
     ConfigLoad,
     ConfigShow,
@@ -253,6 +262,8 @@ pub enum ValueKind {
     Values,
     /// The name of a service that has a queue.
     ServiceName,
+    /// The name of a scope of calls.
+    RouteName,
     /// The name of a file of the ramdisk.
     FileName,
     /// A kind of key and a name, `kind:name`.
@@ -291,7 +302,7 @@ impl ValueKind {
             Self::TenantName => "TENANT",
             Self::ServiceName => "SERVICE",
             Self::FileName => "FILE",
-            Self::Scope => "SCOPE",
+            Self::RouteName | Self::Scope => "SCOPE",
             Self::CommandName => "COMMAND",
             Self::SubcommandName => "SUB-COMMAND",
             Self::Duration => "DURATION",
@@ -316,6 +327,7 @@ impl ValueKind {
             Self::Values => "values",
             Self::ServiceName => "name of a service with a queue",
             Self::FileName => "name of a file",
+            Self::RouteName => "scope of calls",
             Self::Scope => "scope",
             Self::CommandName => "name of a command",
             Self::SubcommandName => "name of a sub-command",

@@ -15,6 +15,7 @@ mod quota;
 mod replay;
 mod request;
 pub(crate) mod start;
+mod traffic;
 
 use crate::command::{Action, Invocation, nearest};
 use crate::engine::Engine;
@@ -136,6 +137,14 @@ pub(crate) fn run(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Out
         Action::PriorityRequeue => priority::requeue(context, invocation),
         Action::PriorityDrain => priority::drain(context, invocation),
         Action::PrioritySimulate => priority::simulate(context, invocation),
+        Action::TrafficStatus => traffic::status(context, invocation),
+        Action::TrafficScopes => traffic::scopes(context, invocation),
+        Action::TrafficShow => traffic::show(context, invocation),
+        Action::TrafficBreaker => traffic::breaker(context, invocation),
+        Action::TrafficRetry => traffic::retry(context, invocation),
+        Action::TrafficLoops => traffic::loops(context, invocation),
+        Action::TrafficDegraded => traffic::degraded(context, invocation),
+        Action::TrafficReset => traffic::reset(context, invocation),
         Action::ConfigCheck => config::check(context, invocation),
         Action::ConfigLoad => config::load(context, invocation),
         Action::ConfigShow => config::show(context),
@@ -144,7 +153,8 @@ pub(crate) fn run(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Out
         | Action::QuotaHelp
         | Action::CostHelp
         | Action::PolicyHelp
-        | Action::PriorityHelp => machine::help(context, invocation),
+        | Action::PriorityHelp
+        | Action::TrafficHelp => machine::help(context, invocation),
         Action::Version => machine::version(context),
         Action::Uptime => machine::uptime(context),
         Action::Date => machine::date(context),

@@ -56,6 +56,8 @@ pub trait Names {
 
     /// Calls `each` with the name of each service that has a queue.
     fn service_names(&self, each: &mut dyn FnMut(&str));
+    /// Calls `each` with the name of each scope of calls.
+    fn route_names(&self, each: &mut dyn FnMut(&str));
     /// Calls `each` with the name of each file.
     fn file_names(&self, each: &mut dyn FnMut(&str));
 }
@@ -73,7 +75,7 @@ impl Completer for NoCompleter {
 /// Completes command lines.
 #[derive(Clone, Copy)]
 pub struct CommandCompleter<'a> {
-    /// The names of limits, quotas, tenants, services and files.
+    /// The names of limits, quotas, tenants, services, scopes of calls and files.
     pub names: &'a dyn Names,
 }
 
@@ -160,6 +162,7 @@ impl CommandCompleter<'_> {
             ValueKind::TenantName => self.names.tenant_names(&mut offer_blank),
             ValueKind::PolicyName => self.names.policy_names(&mut offer_blank),
             ValueKind::ServiceName => self.names.service_names(&mut offer_blank),
+            ValueKind::RouteName => self.names.route_names(&mut offer_blank),
             ValueKind::OneOf(values) => values.iter().for_each(|value| offer_blank(value)),
             ValueKind::CommandName => COMMANDS.iter().for_each(|command| offer_blank(command.name)),
             ValueKind::SubcommandName => {

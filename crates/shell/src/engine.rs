@@ -1,6 +1,7 @@
 //! The engine that the shell drives: the live governor, a second one for replays and benchmarks, and the room
 //! to read configuration and logs. It is one large value that a caller puts into a static and never moves.
 
+use crate::replay::Timeline;
 use governance::config::Config;
 use governance::policy::PolicySet;
 use governance::text::Text;
@@ -30,6 +31,8 @@ pub struct Engine {
     pub replayed: Text<64>,
     /// The log's own time at its end, by which the books of a replay are read.
     pub replayed_until: Now,
+    /// That log over time.
+    pub timeline: Timeline,
     /// Where a configuration is collected and checked before it takes effect.
     pub staging: Config,
     /// What reads it.
@@ -49,6 +52,7 @@ impl Engine {
             replay: Governor::new(),
             replayed: Text::EMPTY,
             replayed_until: Now { instant: Instant(0), wall: WallTime(0) },
+            timeline: Timeline::new(),
             staging: Config::new(),
             reader: ConfigReader::new(),
             compared: PolicySet::new(),

@@ -377,7 +377,7 @@ mod tests {
     fn help_on_a_command_shows_its_usage_and_its_arguments() {
         let replay = help(Some("replay"), None, Term::Dumb);
         let usage = "usage: replay FILE [service=TEXT] [tenant=TEXT] [tenant-by=ip|user|group]\n       \
-                     [from=TIME] [to=TIME] [seed=N] [--json]\n";
+                     [from=TIME] [to=TIME] [seed=N] [--timeline] [--json]\n";
         assert!(replay.starts_with(usage), "{replay}");
         assert!(replay.contains("  FILE          the log (required)\n"), "{replay}");
         let refund = help(Some("ratelimit"), Some("refund"), Term::Dumb);

@@ -1,10 +1,11 @@
 //! Tables, numbers and lengths of time as people read them.
 //!
 //! A [`Table`] has no memory for rows: it asks the caller for them twice, once to measure and once to print. So does
-//! a [`BarChart`].
+//! a [`BarChart`]. A [`ColumnChart`] and a [`Sparkline`] draw numbers that the caller has.
 //! [`Grouped`], [`Humanized`] and [`ByteSize`] print single values, everywhere in the same way.
 
 mod chart;
+mod columns;
 
 use core::fmt::{self, Write};
 
@@ -12,6 +13,7 @@ use governance::time::Nanos;
 
 use crate::term::{Style, Term};
 pub use chart::{Bar, BarChart, EachBar};
+pub use columns::{CHART_COLUMNS, ColumnChart, Sparkline};
 
 /// What stands between two columns.
 const GAP: &str = "  ";

@@ -3,13 +3,22 @@
 //! Each well-formed line is one request. The time is the largest time stamp seen so far, so that a log whose lines
 //! are out of order never turns the clock back. [`Replay::step`] goes through a number of lines, so that the
 //! caller can show progress and stop.
+//!
+//! A line is also a call of the scope `route:SERVICE:METHOD`, and what the log says was answered is its outcome.
+
+mod statuses;
+mod timeline;
+
+pub use statuses::Statuses;
+pub use timeline::{TIMELINE_STEPS, Tally, Timeline};
 
 use crate::engine::Governor;
 use crate::term::Printable;
 use core::fmt;
-use governance::decision::Verdict;
+use governance::decision::{Decision, Verdict};
+use governance::outcome::{Disposition, Outcome};
 use governance::request::{Request, Subject};
-use governance::scope::{Kind, NameRef, ScopeError};
+use governance::scope::{Kind, Name, NameRef, ScopeError};
 use governance::time::{Nanos, Now, WallTime};
 use wire::access_log::{self, LineBuffer, LogError};
 use wire::log_reader::{FormatError, Line, LineTooLong, Lines, LogFormat, detect};
@@ -100,6 +109,10 @@ pub struct ReplayReport {
     pub denied: u64,
     /// Requests that a policy would have sent to another service.
     pub redirected: u64,
+    /// The statuses that the log tells of those requests, whatever was decided here.
+    pub statuses: Statuses,
+    /// When the guard would have delayed, blocked, degraded or refused a request for the first time.
+    pub caught_first: Option<WallTime>,
     /// The first of the malformed lines: number and reason.
     pub shown_malformed: [Option<(u64, Malformed)>; SHOWN_MALFORMED_MAX],
     /// The time stamp of the first request.
@@ -175,14 +188,20 @@ impl<'a> Replay<'a> {
     }
 
     /// Goes through up to `count` lines.
-    pub fn step(&mut self, governor: &mut Governor, buffer: &mut LineBuffer, count: usize) -> Progress {
+    pub fn step(
+        &mut self,
+        governor: &mut Governor,
+        timeline: &mut Timeline,
+        buffer: &mut LineBuffer,
+        count: usize,
+    ) -> Progress {
         for _ in 0..count {
             let Some(line) = self.lines.next() else { return Progress::Done };
             self.report.lines += 1;
             if line.is_blank() {
                 continue;
             }
-            if let Err(reason) = self.replay_line(&line, governor, buffer) {
+            if let Err(reason) = self.replay_line(&line, governor, timeline, buffer) {
                 self.note_malformed(line.number, reason);
             }
         }
@@ -193,6 +212,7 @@ impl<'a> Replay<'a> {
         &mut self,
         line: &Line<'_>,
         governor: &mut Governor,
+        timeline: &mut Timeline,
         buffer: &mut LineBuffer,
     ) -> Result<(), Malformed> {
         let text = line.text.map_err(Malformed::Length)?;
@@ -209,7 +229,7 @@ impl<'a> Replay<'a> {
                     bytes: record.bytes,
                     ..request
                 };
-                self.decide(record.time, &request, governor);
+                self.decide(record.time, &request, Some(record.status), governor, timeline);
             }
             Reader::TokenHeader => {
                 // The format was told by this header, so that it reads.
@@ -222,13 +242,20 @@ impl<'a> Replay<'a> {
                 // What was asked for is not in such a log: an unknown path, as of any request that came in.
                 let (tokens, output_tokens) = (record.tokens, record.output_tokens);
                 let request = Request { path: Some(b""), tokens, output_tokens, ..request };
-                self.decide(record.time, &request, governor);
+                self.decide(record.time, &request, None, governor, timeline);
             }
         }
         Ok(())
     }
 
-    fn decide(&mut self, time: WallTime, request: &Request<'_>, governor: &mut Governor) {
+    fn decide(
+        &mut self,
+        time: WallTime,
+        request: &Request<'_>,
+        status: Option<u16>,
+        governor: &mut Governor,
+        timeline: &mut Timeline,
+    ) {
         let ReplayOptions { tenant, from, to, .. } = self.options;
         if from.is_some_and(|from| time < from) || to.is_some_and(|to| time >= to) {
             return;
@@ -251,16 +278,36 @@ impl<'a> Replay<'a> {
                 }
             }
         };
-        let request = &Request { tenant, ..*request };
+        let route = route_name(self.options.service, request.method);
+        let route = route.as_ref().and_then(|name| NameRef::new(name.as_str()).ok());
+        let request = &Request { tenant, route, ..*request };
         let report = &mut self.report;
         report.first.get_or_insert(time);
         report.latest = report.latest.max(time);
         report.requests += 1;
-        match governor.admit(Now::from_wall(report.latest), request).verdict {
+        let mut tally = Tally { requests: 1, ..Tally::default() };
+        if let Some(status) = status {
+            report.statuses.count(status);
+            tally.errors = u32::from((500..=599).contains(&status));
+        }
+        let now = Now::from_wall(report.latest);
+        let decision = governor.admit(now, request);
+        if report.caught_first.is_none() && caught(governor, now) > 0 {
+            report.caught_first = Some(report.latest);
+        }
+        if let Some(status) = status.filter(|_| decision.is_allowed()) {
+            tell_outcome(governor, now, request, (&decision, status));
+        }
+        match decision.verdict {
             Verdict::Allow | Verdict::Delay(_) | Verdict::Queue(_) => report.allowed += 1,
             Verdict::Redirect => report.redirected += 1,
-            Verdict::Deny => report.denied += 1,
+            Verdict::Deny => {
+                report.denied += 1;
+                tally.denied = 1;
+            }
         }
+        // The line's own time: that of decisions stands still where the log goes back.
+        timeline.add(time, tally);
     }
 
     fn note_malformed(&mut self, number: u64, reason: Malformed) {
@@ -269,6 +316,46 @@ impl<'a> Replay<'a> {
             *place = Some((number, reason));
         }
     }
+}
+
+/// Tells what the log says was answered to a request that is allowed here as well.
+fn tell_outcome(
+    governor: &mut Governor,
+    now: Now,
+    request: &Request<'_>,
+    (decision, status): (&Decision, u16),
+) {
+    let is_known = (100..=599).contains(&status);
+    let outcome = Outcome {
+        status: Some(status).filter(|_| is_known),
+        // An answer that means nothing says nothing about a breaker.
+        disposition: if is_known { Disposition::Commit } else { Disposition::Void },
+        ..Outcome::default()
+    };
+    // Other tickets are of what is in flight; a log does not tell for how long.
+    match decision.ticket.filter(|_| decision.scope.is_some()) {
+        // A ticket that was given just now is open, and asks for no amounts.
+        Some(ticket) => drop(governor.complete(now, ticket, &outcome)),
+        None => governor.observe(now, request, &outcome),
+    }
+}
+
+/// How many requests the guard would have delayed, degraded, blocked or refused.
+fn caught(governor: &Governor, now: Now) -> u64 {
+    let guard = &governor.traffic.guard;
+    if guard.is_idle() {
+        return 0;
+    }
+    let stats = guard.stats(now.instant);
+    stats.would_delay + stats.would_degrade + stats.would_block + stats.would_cap + stats.would_shed
+}
+
+/// The scope that a line is a call of: its service and its method. What is in the place of a method and is none of the
+/// words that there are for it, such as the bytes of another protocol, makes no scope.
+fn route_name(service: NameRef<'_>, method: Option<NameRef<'_>>) -> Option<Name> {
+    let method = method?.as_str();
+    let is_word = method.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-');
+    is_word.then(|| Name::format(format_args!("{}:{method}", service.as_str())).ok()).flatten()
 }
 
 fn user_name(user: &[u8]) -> Result<NameRef<'_>, Malformed> {
@@ -284,7 +371,20 @@ fn method_name(method: &[u8]) -> Option<NameRef<'_>> {
 
 #[cfg(test)]
 mod tests {
-    use super::method_name;
+    use super::{method_name, route_name};
+    use governance::scope::NameRef;
+
+    #[test]
+    fn only_a_method_makes_a_scope() {
+        let service = NameRef::new("web").unwrap();
+        let route =
+            |method: &'static [u8]| route_name(service, method_name(method)).map(|name| name.to_string());
+        assert_eq!(route(b"POST").as_deref(), Some("web:POST"));
+        assert_eq!(route(b"VERSION-CONTROL").as_deref(), Some("web:VERSION-CONTROL"));
+        for bytes in [&b"\x16\x03\x01"[..], b"-", b"GET:x", b"G*T", &[b'M'; 62]] {
+            assert_eq!(route(bytes), None);
+        }
+    }
 
     #[test]
     fn a_method_is_a_name_or_nothing() {

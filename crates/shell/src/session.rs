@@ -12,7 +12,9 @@ use crate::files::Files;
 use crate::system::System;
 use crate::term::{Style, Term};
 use crate::words::{MAX_LINE_BYTES, Words};
-use governance::time::Nanos;
+use governance::scope::Kind;
+use governance::text::Text;
+use governance::time::{Instant, Nanos};
 
 /// How a line went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,6 +185,17 @@ impl Names for KnownNames<'_> {
 
     fn service_names(&self, each: &mut dyn FnMut(&str)) {
         self.engine.live.queues.slas().for_each(|(_, sla)| each(sla.service_id.as_str()));
+    }
+
+    fn route_names(&self, each: &mut dyn FnMut(&str)) {
+        // Where a clock is needed is in the state of breakers, and not in their names.
+        for scope in self.engine.live.traffic.scopes(Instant(0)) {
+            each(
+                Text::<80>::format(format_args!("{}:{}", Kind::Route, scope.name))
+                    .unwrap_or_default()
+                    .as_str(),
+            );
+        }
     }
 
     fn file_names(&self, each: &mut dyn FnMut(&str)) {

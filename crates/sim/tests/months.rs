@@ -236,6 +236,7 @@ impl<'a> Both<'a> {
             output_tokens: said(usage.output_tokens),
             storage_accesses: said(usage.storage_accesses),
             cache_hits: said(usage.cache_hits),
+            ..EngineOutcome::default()
         };
         let late_before = self.governor.costs.stats().late;
         let answer = self.governor.complete(engine::now(clocks), ticket, &outcome);

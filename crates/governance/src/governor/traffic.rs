@@ -144,15 +144,15 @@ pub(super) fn guarded(answer: &GuardAnswer, decision: Decision) -> Decision {
     Decision { verdict, level: answer.service, ..decision }
 }
 
-/// Who asks for what: the client, else the API key, the user or the tenant; and the route, else the path or the service.
+/// Who asks for what: the client, else the API key, the user or the tenant; and the path, else the route or the service.
 /// None if either is not known.
 fn ask<'a>(subject: &'a Subject<'_>, secret: HashSecret) -> Option<(KeyHash, Caller<'a>, Target<'a>)> {
     let callers = [Kind::Client, Kind::Key, Kind::User, Kind::Tenant];
     let (kind, key) = callers.into_iter().find_map(|kind| Some((kind, subject.key(kind)?)))?;
     let request = subject.request;
-    let (form, target): (u64, &[u8]) = match (request.route, request.path, request.service) {
-        (Some(route), _, _) => (0, route.as_str().as_bytes()),
-        (None, Some(path), _) => (1, path),
+    let (form, target): (u64, &[u8]) = match (request.path, request.route, request.service) {
+        (Some(path), _, _) => (1, path),
+        (None, Some(route), _) => (0, route.as_str().as_bytes()),
         (None, None, Some(service)) => (2, service.as_str().as_bytes()),
         (None, None, None) => return None,
     };

@@ -124,7 +124,11 @@ impl TrafficController {
     /// # Errors
     /// None, since what `other` holds fits.
     pub(crate) fn configure_to_look_on(&mut self, other: &Self) -> Result<(), TrafficError> {
-        let guard = GuardSettings { mode: Mode::Shadow, ..*other.guard.settings() };
+        let guard = match other.guard.settings() {
+            // An idle guard has no times, which one that looks on would need.
+            _ if other.guard.is_idle() => GuardSettings::IDLE,
+            settings => GuardSettings { mode: Mode::Shadow, ..*settings },
+        };
         self.configure(&guard, other.breakers.as_slice(), other.retries.as_slice())?;
         for breaker in self.breakers.as_mut_slice() {
             if breaker.mode == BreakerMode::Enforce {

@@ -17,6 +17,8 @@ pub struct ScopeView<'a> {
     pub breaker: Option<&'a BreakerSpec>,
     /// The state of its breaker; closed if it has none.
     pub state: BreakerState,
+    /// How its breaker is held.
+    pub by_hand: BreakerOverride,
     /// What its breaker has counted.
     pub stats: BreakerStats,
     /// Its retry policy; none if it has none.
@@ -44,6 +46,7 @@ impl TrafficController {
             name: scope.name.as_str(),
             breaker: self.breakers.get(scope.breaker_rule),
             state: scope.breaker.state(now),
+            by_hand: scope.breaker.get_override(),
             stats: scope.breaker.stats(),
             retry: self.retries.get(scope.retry_rule),
             budget: scope.budget,

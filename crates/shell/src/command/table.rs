@@ -4,6 +4,7 @@ mod cost;
 mod policy;
 mod priority;
 mod quota;
+mod traffic;
 
 use super::{Action, ArgumentForm, ArgumentSpec, CommandSpec, Form, Group, Need, SubcommandSpec, ValueKind};
 use crate::replay::TenantSource;
@@ -64,6 +65,11 @@ pub const COMMANDS: &[CommandSpec] = &[
                 key("accesses", ValueKind::Integer, "the accesses to storage"),
                 key("hits", ValueKind::Integer, "the answers from a cache"),
                 key("status", ValueKind::Integer, "the status of the answer; from 500 on it is an error"),
+                traffic::ERROR,
+                traffic::ATTEMPT,
+                traffic::RETRY_AFTER,
+                traffic::ELAPSED,
+                traffic::DELAY,
                 VOID,
                 JSON,
             ],
@@ -88,7 +94,9 @@ pub const COMMANDS: &[CommandSpec] = &[
         summary: "run a log through the limits, at the log's own time",
         details: "Reads access logs (common and combined format) and CSV with the columns TIMESTAMP, \
                   ContextTokens and GeneratedTokens. The configured limits start with empty counters, and the \
-                  live ones are not touched. Malformed lines are counted and passed over. Ctrl-C stops.",
+                  live ones are not touched. Each line is also a call of the scope route:SERVICE:METHOD with the status \
+                  that the log tells; breakers and the guard look on and say what they would have done. Malformed \
+                  lines are counted and passed over. Ctrl-C stops.",
         form: Form::Action(
             Action::Replay,
             &[
@@ -103,11 +111,13 @@ pub const COMMANDS: &[CommandSpec] = &[
                 key("from", ValueKind::Time, "leave out requests before this time"),
                 key("to", ValueKind::Time, "leave out requests from this time on"),
                 key("seed", ValueKind::Integer, "the secret that keys are hashed with (default 0)"),
+                TIMELINE,
                 JSON,
             ],
         ),
         examples: &[
             "replay demo.log tenant-by=ip",
+            "replay demo.log --timeline",
             "replay access.log service=web from=2015-05-17T10:05:03Z --json",
         ],
     },
@@ -174,6 +184,15 @@ pub const COMMANDS: &[CommandSpec] = &[
                   start or config load.",
         form: Form::Subcommands(priority::PRIORITY),
         examples: &["priority queues", "priority stats billing"],
+    },
+    CommandSpec {
+        name: "traffic",
+        group: Group::Traffic,
+        summary: "show and steer breakers, retries and the guard of all requests",
+        details: "A call with provider= and method=, or with route=, is of the scope route:PROVIDER:METHOD. Each scope \
+                  has a breaker and a retry policy of its own. Changes last until the next start or config load.",
+        form: Form::Subcommands(traffic::TRAFFIC),
+        examples: &["traffic status", "traffic breaker open route:github:get"],
     },
     CommandSpec {
         name: "config",
@@ -553,6 +572,13 @@ const JSON: ArgumentSpec = ArgumentSpec {
     name: "json",
     value: ValueKind::Text,
     summary: "print one JSON object a line",
+    need: Need::Optional,
+};
+const TIMELINE: ArgumentSpec = ArgumentSpec {
+    form: ArgumentForm::Flag,
+    name: "timeline",
+    value: ValueKind::Text,
+    summary: "draw requests, refusals and errors (5xx) by the minute as well",
     need: Need::Optional,
 };
 const FROM: ArgumentSpec = key(

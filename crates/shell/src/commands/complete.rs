@@ -3,6 +3,7 @@
 use super::notices::NoticeMarks;
 use super::priority::fill;
 use super::request::Price;
+use super::traffic::{CallText, read_attempt, write_call_members};
 use super::{Context, Failed, Outcome, wide};
 use crate::command::Invocation;
 use crate::render::{Cell, Column, Grouped, Humanized, Table};
@@ -11,7 +12,9 @@ use core::fmt;
 use governance::export::ObjectWriter;
 use governance::outcome::{CompleteError, Completion, Disposition, Outcome as RequestOutcome};
 use governance::request::Usage;
+use governance::retry::CallError;
 use governance::tickets::{Ticket, TicketError};
+use governance::time::Now;
 use governance::units::parse_size;
 
 /// Settles what a ticket holds with what was really used.
@@ -28,9 +31,9 @@ pub(super) fn complete(context: &mut Context<'_>, invocation: &Invocation<'_>) -
     };
     let is_json = invocation.flag("json");
     if is_json {
-        write_json(context, ticket, &outcome, &completion)?;
+        write_json(context, now, ticket, (&outcome, &completion))?;
     } else {
-        write_text(context, ticket, &outcome, &completion)?;
+        write_text(context, now, ticket, (&outcome, &completion))?;
     }
     completion.queue.map_or(Ok(()), |queue| fill(context, queue, is_json))?;
     marks.tell(context, is_json)
@@ -58,6 +61,8 @@ fn read(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Result<Reques
         // A number that does not fit is none that the engine would take.
         outcome.status = Some(u16::try_from(status).unwrap_or(u16::MAX));
     }
+    outcome.error = invocation.get("error").and_then(CallError::from_word);
+    outcome.attempt = read_attempt(context, invocation)?;
     if invocation.flag("void") {
         let amounts = ["tokens", "output_tokens", "bytes", "accesses", "hits"];
         if let Some(amount) = amounts.into_iter().find(|amount| invocation.get(amount).is_some()) {
@@ -71,9 +76,9 @@ fn read(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Result<Reques
 
 fn write_text(
     context: &mut Context<'_>,
+    now: Now,
     ticket: Ticket,
-    outcome: &RequestOutcome,
-    completion: &Completion,
+    (outcome, completion): (&RequestOutcome, &Completion),
 ) -> Outcome {
     let what = match outcome.disposition {
         Disposition::Commit => "settled",
@@ -99,14 +104,17 @@ fn write_text(
     if completion.stale > 0 {
         write!(system, "   {} of what it held is gone since", completion.stale)?;
     }
+    if let Some(report) = &completion.call {
+        write!(system, "{}", CallText { term: *term, traffic: &engine.live.traffic, now, report })?;
+    }
     Ok(writeln!(system)?)
 }
 
 fn write_json(
     context: &mut Context<'_>,
+    now: Now,
     ticket: Ticket,
-    outcome: &RequestOutcome,
-    completion: &Completion,
+    (outcome, completion): (&RequestOutcome, &Completion),
 ) -> fmt::Result {
     let currency = context.engine.live.costs.currency();
     let mut object = ObjectWriter::begin(context.system)?
@@ -126,6 +134,9 @@ fn write_json(
     }
     if let Some(posted) = completion.posted {
         object = object.display("price", posted)?.string("currency", currency.code())?;
+    }
+    if let Some(report) = &completion.call {
+        object = write_call_members(object, &context.engine.live.traffic, now, report)?;
     }
     object.end()
 }

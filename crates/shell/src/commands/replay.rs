@@ -1,11 +1,15 @@
 //! `replay`: a log through the limits, at the log's own time.
 
+mod timeline;
+mod traffic;
+
 use super::limits::write_table_stats;
 use super::{Context, Count, Failed, Outcome};
 use crate::command::Invocation;
 use crate::files::File;
 use crate::render::{Cell, Column, Grouped, Humanized, Table};
-use crate::replay::{Progress, Replay, ReplayOptions, ReplayReport, TenantSource};
+use crate::replay::{Progress, Replay, ReplayOptions, ReplayReport, Statuses, TenantSource};
+use crate::system::System;
 use crate::term::{Printable, Style, Term};
 use governance::export::ObjectWriter;
 use governance::rate_limiter::DeniedKey;
@@ -33,6 +37,7 @@ pub(super) fn replay(context: &mut Context<'_>, invocation: &Invocation<'_>) -> 
 
     let engine = &mut *context.engine;
     engine.replayed = Text::EMPTY;
+    engine.timeline.reset();
     engine.replay.reset(HashSecret::from_seed(invocation.integer("seed").unwrap_or(0)));
     let configured = engine.replay.configure_like(&engine.live);
     configured.map_err(|error| context.fail(format_args!("{error}")))?;
@@ -42,11 +47,22 @@ pub(super) fn replay(context: &mut Context<'_>, invocation: &Invocation<'_>) -> 
     context.engine.replayed_until = Now::from_wall(replay.report().latest);
 
     let top = TopDenied::of(context);
-    if invocation.flag("json") {
-        Ok(write_json(context, replay.report(), &file, wall, &top)?)
+    let is_json = invocation.flag("json");
+    if is_json {
+        write_json(context, replay.report(), &file, wall, &top)?;
     } else {
-        write_text(context, replay.report(), &file, &options, wall, &top)
+        write_text(context, replay.report(), &file, &options, wall, &top)?;
     }
+    if !invocation.flag("timeline") {
+        return Ok(());
+    }
+    let Context { system, engine, term, .. } = context;
+    let written = if is_json {
+        timeline::write_json(*system, &engine.timeline)
+    } else {
+        timeline::draw(*system, *term, &engine.timeline)
+    };
+    Ok(written?)
 }
 
 /// Goes through the whole log. Returns how long that took.
@@ -61,7 +77,7 @@ fn run(
     let mut bar = ProgressLine { term: context.term, drawn: false };
     loop {
         let engine = &mut *context.engine;
-        let progress = replay.step(&mut engine.replay, &mut engine.line, STEP_LINES);
+        let progress = replay.step(&mut engine.replay, &mut engine.timeline, &mut engine.line, STEP_LINES);
         let now = context.system.now().instant;
         if progress == Progress::Done {
             bar.erase(context)?;
@@ -190,6 +206,7 @@ fn write_text(
         Grouped(report.denied),
         Grouped(each_second(report.requests, wall)),
     )?;
+    write_statuses(system, report)?;
     for (number, reason) in report.shown_malformed.iter().flatten() {
         writeln!(system, "{} line {number}: {reason}", term.paint(Style::Warn, "malformed"))?;
     }
@@ -197,11 +214,31 @@ fn write_text(
     write_limits(context)?;
     write_top(context, top)?;
     write_books(context)?;
+    traffic::write_text(context.system, context.term, &context.engine.replay, report)?;
     let stats = context.engine.replay.limits.table_stats();
     if stats.overflow_hits + stats.evicted_fresh + stats.log_full > 0 || stats.is_filling_up() {
         write_table_stats(context, &stats)?;
     }
     Ok(())
+}
+
+/// What the log says was answered, if it does.
+fn write_statuses(system: &mut dyn System, report: &ReplayReport) -> core::fmt::Result {
+    let statuses = &report.statuses;
+    if statuses.total() == 0 {
+        return Ok(());
+    }
+    write!(system, "answers ")?;
+    let other = ("other", statuses.other());
+    let mut gap = " ";
+    for (name, count) in Statuses::NAMES.into_iter().zip(statuses.classes()).chain([other]) {
+        // Few logs have others than these four.
+        if count > 0 || ["2xx", "3xx", "4xx", "5xx"].contains(&name) {
+            write!(system, "{gap}{name} {}", Grouped(count))?;
+            gap = "   ";
+        }
+    }
+    writeln!(system)
 }
 
 fn write_policies(context: &mut Context<'_>) -> Outcome {
@@ -323,6 +360,7 @@ fn write_json(
     wall: Nanos,
     top: &TopDenied,
 ) -> core::fmt::Result {
+    let [informational, successful, redirected, client_errors, server_errors] = report.statuses.classes();
     ObjectWriter::begin(context.system)?
         .string("file", file.name)?
         .integer("lines", report.lines)?
@@ -331,6 +369,12 @@ fn write_json(
         .integer("allowed", report.allowed)?
         .integer("denied", report.denied)?
         .integer("redirected", report.redirected)?
+        .integer("status_1xx", informational)?
+        .integer("status_2xx", successful)?
+        .integer("status_3xx", redirected)?
+        .integer("status_4xx", client_errors)?
+        .integer("status_5xx", server_errors)?
+        .integer("status_other", report.statuses.other())?
         .seconds("virtual_seconds", report.virtual_time())?
         .integer("wall_ms", wall.as_millis_ceil().max(1))?
         .integer("decisions_per_second", each_second(report.requests, wall))?
@@ -362,7 +406,7 @@ fn write_json(
             .integer("denied", key.denied)?
             .end()?;
     }
-    Ok(())
+    traffic::write_json(context.system, &context.engine.replay, report)
 }
 
 /// A count over a length of time, for each second, rounded down.

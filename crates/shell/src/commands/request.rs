@@ -6,6 +6,7 @@ pub(super) use read::{Room, read, settlement};
 
 use super::notices::NoticeMarks;
 use super::priority::{LetGo, fill};
+use super::traffic::{Refusal, RouteName, last_change};
 use super::{Context, Outcome};
 use crate::command::Invocation;
 use crate::engine::{Engine, TENANTS};
@@ -13,12 +14,17 @@ use crate::render::Humanized;
 use crate::system::System;
 use crate::term::{Printable, Style, Term};
 use core::fmt::{self, Write};
+use governance::breaker::BreakerState;
 use governance::decision::{Decision, LimitStanding, Reason, Sharing, Verdict, Wait};
 use governance::export::ObjectWriter;
+use governance::governor::InboundAnswer;
+use governance::loop_guard::Service;
 use governance::money::{Currency, NanoUnits};
 use governance::policy::Action;
 use governance::quota::{QuotaManager, QuotaName, QuotaStanding};
-use governance::time::Nanos;
+use governance::request::Request;
+use governance::time::{Nanos, Now};
+use governance::traffic::SCOPES_MAX;
 
 /// Decides the request and charges it.
 pub(super) fn request(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
@@ -29,7 +35,7 @@ pub(super) fn request(context: &mut Context<'_>, invocation: &Invocation<'_>) ->
     let marks = NoticeMarks::of(&context.engine.live);
     let let_go = LetGo::by(&context.engine.live, now.instant, &request);
     let decision = context.engine.live.admit(now, &request);
-    answer(context, invocation, &decision)?;
+    answer(context, invocation, now, (&request, &decision))?;
     if !decision.is_allowed() {
         // It says by itself what was refused.
         return Ok(());
@@ -58,14 +64,39 @@ pub(super) fn try_request(context: &mut Context<'_>, invocation: &Invocation<'_>
     let request = read(context, invocation, &mut room)?;
     let now = context.system.now();
     let decision = context.engine.live.peek(now, &request);
-    answer(context, invocation, &decision)
+    answer(context, invocation, now, (&request, &decision))
 }
 
-pub(super) fn answer(context: &mut Context<'_>, invocation: &Invocation<'_>, decision: &Decision) -> Outcome {
-    if invocation.flag("json") { answer_json(context, decision) } else { answer_text(context, decision) }
+pub(super) fn answer(
+    context: &mut Context<'_>,
+    invocation: &Invocation<'_>,
+    now: Now,
+    (request, decision): (&Request<'_>, &Decision),
+) -> Outcome {
+    if invocation.flag("json") {
+        answer_json(context, now, request, decision)
+    } else {
+        answer_text(context, now, request, decision)
+    }
 }
 
-fn answer_text(context: &mut Context<'_>, decision: &Decision) -> Outcome {
+/// What a gateway answers to a request that came in and is refused, or sent elsewhere.
+fn gateway_answer(request: &Request<'_>, decision: &Decision) -> Option<(u16, Option<u64>)> {
+    request.path?;
+    let InboundAnswer { status, retry_after, .. } = InboundAnswer::of(*decision);
+    Some((status?, retry_after))
+}
+
+/// Whether a call goes on without a breaker since there is no place for its scope.
+fn is_without_place(engine: &Engine, request: &Request<'_>, decision: &Decision) -> bool {
+    let traffic = &engine.live.traffic;
+    let Some(route) = request.route.filter(|_| decision.is_allowed() && decision.scope.is_none()) else {
+        return false;
+    };
+    traffic.scope_count() == SCOPES_MAX && traffic.find(route.as_str()).is_none()
+}
+
+fn answer_text(context: &mut Context<'_>, now: Now, request: &Request<'_>, decision: &Decision) -> Outcome {
     let Context { system, engine, term, .. } = context;
     match decision.verdict {
         Verdict::Allow => write!(system, "{}", term.paint(Style::Good, "allow"))?,
@@ -91,6 +122,8 @@ fn answer_text(context: &mut Context<'_>, decision: &Decision) -> Outcome {
             | Reason::Redirected
             | Reason::ThrottleMissing
             | Reason::Queued
+            | Reason::BreakerOpen
+            | Reason::BreakerHalfOpen
     );
     if costs_nothing_else && !speaks_elsewhere {
         let why = match decision.reason {
@@ -102,16 +135,30 @@ fn answer_text(context: &mut Context<'_>, decision: &Decision) -> Outcome {
             Reason::TicketsFull => "tickets-full: as many outcomes as there can be are awaited",
             Reason::QueueFull => "queue-full: as many wait for its service as may",
             Reason::Infeasible => "infeasible: it would not be done by its deadline",
+            Reason::LoopBlocked => "loop-blocked: its caller asks for the same again and again",
+            Reason::OverHardCap => "over-hard-cap: there are as many requests in a minute as there may be",
+            Reason::Degraded => "degraded: it can wait, and such requests are turned away for now",
             _ => "no limit matches",
         };
         write!(system, "   {why}")?;
     }
     // Of a refusal, the one that refuses; of an allowed request, each that has a say.
     let speaks = |reason| decision.is_allowed() || decision.reason == reason;
-    let refuses_elsewhere = matches!(
-        decision.reason,
-        Reason::OverQuota | Reason::OverBudget | Reason::QueueFull | Reason::Infeasible
-    );
+    let is_broken = matches!(decision.reason, Reason::BreakerOpen | Reason::BreakerHalfOpen);
+    let refuses_elsewhere = is_broken
+        || matches!(
+            decision.reason,
+            Reason::OverQuota
+                | Reason::OverBudget
+                | Reason::QueueFull
+                | Reason::Infeasible
+                | Reason::LoopBlocked
+                | Reason::OverHardCap
+                | Reason::Degraded
+        );
+    if is_broken {
+        write!(system, "{}", Refusal { term: *term, governor: &engine.live, now, decision })?;
+    }
     let refuses_in_queue = matches!(decision.reason, Reason::QueueFull | Reason::Infeasible);
     if refuses_in_queue && !costs_nothing_else {
         write!(system, "   {}", decision.reason)?;
@@ -143,6 +190,20 @@ fn answer_text(context: &mut Context<'_>, decision: &Decision) -> Outcome {
     }
     if let Some(ticket) = decision.ticket {
         write!(system, "   ticket {}", term.paint(Style::Name, ticket))?;
+    }
+    if decision.is_allowed() && decision.level == Service::Degraded {
+        let word = term.paint(Style::Warn, "degraded");
+        write!(system, "   {word}: to be answered from a cache or with a default")?;
+    }
+    if is_without_place(engine, request, decision) {
+        let word = term.paint(Style::Warn, "no breaker");
+        write!(system, "   {word}: there are {SCOPES_MAX} scopes, which is all there can be")?;
+    }
+    if let Some((status, retry_after)) = gateway_answer(request, decision) {
+        write!(system, "   status {status}")?;
+        if let Some(seconds) = retry_after {
+            write!(system, "   Retry-After {seconds}")?;
+        }
     }
     Ok(writeln!(system)?)
 }
@@ -207,7 +268,7 @@ fn quota_name(quotas: &QuotaManager<TENANTS>, standing: &QuotaStanding) -> Quota
     found.map(|(_, spec)| spec.name).unwrap_or_default()
 }
 
-fn answer_json(context: &mut Context<'_>, decision: &Decision) -> Outcome {
+fn answer_json(context: &mut Context<'_>, now: Now, request: &Request<'_>, decision: &Decision) -> Outcome {
     let verdict = match decision.verdict {
         Verdict::Allow => "allow",
         Verdict::Delay(_) => "delay",
@@ -264,5 +325,22 @@ fn answer_json(context: &mut Context<'_>, decision: &Decision) -> Outcome {
         Some(Wait::For(wait)) => object.integer("retry_in_ns", wait.0)?,
         Some(Wait::Never) => object.string("retry_in_ns", "never")?,
     };
+    if let Some(scope) = decision.scope.and_then(|id| engine.live.traffic.scope(now.instant, id)) {
+        object = object
+            .display("scope", RouteName(scope.name))?
+            .optional_string("breaker", scope.breaker.map(|_| scope.state.word()))?;
+        if let Some(notice) = last_change(&engine.live, scope.name, BreakerState::Open) {
+            object = object.string("opened_by", notice.transition.why.phrase())?;
+        }
+    }
+    if decision.is_allowed() && decision.level == Service::Degraded {
+        object = object.boolean("degraded", true)?;
+    }
+    if is_without_place(engine, request, decision) {
+        object = object.boolean("without_breaker", true)?;
+    }
+    if let Some((status, retry_after)) = gateway_answer(request, decision) {
+        object = object.integer("status", status.into())?.optional_integer("retry_after", retry_after)?;
+    }
     Ok(object.end()?)
 }

@@ -32,6 +32,10 @@ impl Names for Known {
         ["billing", "search"].into_iter().for_each(each);
     }
 
+    fn route_names(&self, each: &mut dyn FnMut(&str)) {
+        ["route:github:get", "route:openai:post"].into_iter().for_each(each);
+    }
+
     fn file_names(&self, each: &mut dyn FnMut(&str)) {
         ["weir.toml", "demo.log", "évènement.log", "\x1b[2J"].into_iter().for_each(each);
     }
@@ -70,6 +74,8 @@ fn one_candidate_is_inserted_with_what_follows_it() {
     assert_eq!(line("term \t\x02\x02"), "term ");
     assert_eq!(line("term d\t"), "term dumb ");
     assert_eq!(line("help rat\tad\t"), "help ratelimit add ");
+    assert_eq!(line("traffic breaker o\tr\tg\t"), "traffic breaker open route:github:get ");
+    assert_eq!(line("traffic ret\troute:o\tst\t"), "traffic retry route:openai:post status=");
     assert_eq!(line("ratelimit ban ip\t9"), "ratelimit ban ip:9");
     assert_eq!(line("ratelimit add scope=te\t"), "ratelimit add scope=tenant:");
     assert_eq!(line("ratelimit add algorithm=tok\t"), "ratelimit add algorithm=token-bucket ");
@@ -177,6 +183,8 @@ fn a_long_list_is_cut_short() {
         fn policy_names(&self, _: &mut dyn FnMut(&str)) {}
 
         fn service_names(&self, _: &mut dyn FnMut(&str)) {}
+
+        fn route_names(&self, _: &mut dyn FnMut(&str)) {}
         fn file_names(&self, _: &mut dyn FnMut(&str)) {}
     }
     let mut editor = Editor::new();

@@ -66,6 +66,18 @@ service = "queued"
 p95 = "200ms"
 "#;
 
+/// Traffic control, for commands that show nothing without it.
+const TRAFFIC: &str = r#"
+[traffic]
+repeats_per_minute = 1000
+
+[[breaker]]
+scope = "route:*"
+
+[[retry]]
+scope = "route:*"
+"#;
+
 const LOG: &str = "192.0.2.1 - eve [17/May/2015:10:05:00 +0000] \"GET / HTTP/1.1\" 200 10\n\
                    not a line of a log\n\
                    192.0.2.1 - mallory [17/May/2015:10:05:01 +0000] \"GET / HTTP/1.1\" 200 10\n";
@@ -131,7 +143,15 @@ const LINES: &[&str] = &[
     "priority dequeue queued",
     "priority dequeue queued",
     "priority simulate seconds=1",
+    "request provider=github method=get",
+    "traffic status",
+    "traffic scopes",
+    "traffic show route:github:get",
+    "traffic retry github:get status=503",
+    "traffic loops",
+    "traffic degraded",
     "replay a.log",
+    "replay a.log --timeline",
     "bench ratelimit",
     "bench quota",
     "bench cost",
@@ -144,7 +164,7 @@ const LINES: &[&str] = &[
 
 #[test]
 fn every_command_that_takes_json_prints_nothing_but_objects() {
-    let mut desk = Desk::new(CONFIG, &[("a.log", LOG.as_bytes())]);
+    let mut desk = Desk::new(&format!("{TRAFFIC}{CONFIG}"), &[("a.log", LOG.as_bytes())]);
     // Each look at the clock takes a while, so that what draws progress would draw it.
     desk.system.tick = "1ms".parse().unwrap();
     let mut ticket = String::new();
@@ -228,6 +248,12 @@ fn a_replay_has_these_members_in_this_order() {
         "allowed",
         "denied",
         "redirected",
+        "status_1xx",
+        "status_2xx",
+        "status_3xx",
+        "status_4xx",
+        "status_5xx",
+        "status_other",
         "virtual_seconds",
         "wall_ms",
         "decisions_per_second",

@@ -12,3 +12,4 @@ mod replays;
 mod secrets;
 mod start;
 mod time;
+mod traffic;

@@ -193,3 +193,88 @@ fn a_log_is_of_tenants_named_by_its_keys() {
     );
     assert!(desk.answer("replay a.log tenant-by=path").contains("expected one of ip, user, group"));
 }
+
+/// Lines of a log in which something fails for a minute, and where one line comes late.
+const FAILING: &str = r#"192.0.2.1 - - [17/May/2015:10:05:00 +0000] "GET / HTTP/1.1" 200 1
+192.0.2.1 - - [17/May/2015:10:05:59 +0000] "GET / HTTP/1.1" 304 -
+192.0.2.1 - - [17/May/2015:10:07:00 +0000] "GET / HTTP/1.1" 503 1
+192.0.2.1 - - [17/May/2015:10:07:01 +0000] "GET / HTTP/1.1" 500 1
+192.0.2.1 - - [17/May/2015:10:07:02 +0000] "GET / HTTP/1.1" 502 1
+192.0.2.1 - - [17/May/2015:10:07:03 +0000] "GET / HTTP/1.1" 429 1
+192.0.2.1 - - [17/May/2015:10:06:59 +0000] "GET / HTTP/1.1" 101 1
+192.0.2.1 - - [17/May/2015:10:09:00 +0000] "GET / HTTP/1.1" 999 1
+"#;
+
+#[test]
+fn a_replay_counts_what_the_log_says_was_answered() {
+    let trace = b"TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:17:03,1,2\n";
+    let mut desk = Desk::new(CONFIG, &[("a.log", FAILING.as_bytes()), ("a.csv", trace)]);
+    let text = desk.run("replay a.log");
+    let answers = "\nanswers  1xx 1   2xx 1   3xx 1   4xx 1   5xx 3   other 1\n";
+    assert!(text.contains(answers), "{text}");
+    let json = desk.run("replay a.log --json");
+    let statuses = "\"status_1xx\":1,\"status_2xx\":1,\"status_3xx\":1,\"status_4xx\":1,\"status_5xx\":3,\"status_other\":1,";
+    assert!(json.contains(statuses), "{json}");
+    // What is left out is not counted.
+    let text = desk.run("replay a.log from=2015-05-17T10:07:00Z to=2015-05-17T10:07:02Z");
+    assert!(text.contains("\nanswers  2xx 0   3xx 0   4xx 0   5xx 2\n"), "{text}");
+    // A log of tokens tells no statuses.
+    assert!(!desk.run("replay a.csv").contains("answers"));
+}
+
+#[test]
+fn a_timeline_shows_each_count_by_the_minute() {
+    let mut desk = Desk::new(CONFIG, &[("a.log", FAILING.as_bytes()), ("none.log", FAILING.as_bytes())]);
+    let text = desk.run("replay a.log --timeline");
+    let drawn = text.split_once("\n\nrequests per minute").unwrap().1;
+    let expected = "   peak 4 at 2015-05-17T10:07:00Z
+     4 |        ####
+       |        ####
+       |####    ####
+     0 |############    ####
+        2015-05-17T10:05:00Z  2015-05-17T10:09:00Z
+denied per minute   peak 1 at 2015-05-17T10:06:00Z
+     1 |    ########    ####
+       |    ########    ####
+       |    ########    ####
+     0 |    ########    ####
+        2015-05-17T10:05:00Z  2015-05-17T10:09:00Z
+errors (5xx) per minute   peak 3 at 2015-05-17T10:07:00Z
+     3 |        ####
+       |        ####
+       |        ####
+     0 |        ####
+        2015-05-17T10:05:00Z  2015-05-17T10:09:00Z
+";
+    assert_eq!(drawn, expected);
+    let json = desk.run("replay a.log --timeline --json");
+    let minutes: Vec<&str> = json.lines().filter(|line| line.starts_with("{\"minute\"")).collect();
+    let minute = |minute, requests, denied, errors| {
+        format!(
+            "{{\"minute\":\"2015-05-17T10:{minute:02}:00Z\",\"minutes\":1,\"requests\":{requests},\"denied\":{denied},\"errors\":{errors}}}"
+        )
+    };
+    // The minute without a line is a gap.
+    assert_eq!(minutes, [minute(5, 2, 0, 0), minute(6, 1, 1, 0), minute(7, 4, 1, 3), minute(9, 1, 1, 0)]);
+    assert!(!desk.run("replay a.log --json").contains("\"minute\""));
+    let nothing = desk.run("replay a.log from=2016-01-01T00:00:00Z --timeline");
+    assert!(nothing.ends_with("\n\nno requests: there is nothing to draw\n"), "{nothing}");
+}
+
+#[test]
+fn a_log_of_more_than_a_week_is_drawn_by_longer_steps() {
+    let mut log = String::new();
+    for day in 1..=20 {
+        writeln!(log, "192.0.2.1 - - [{day:02}/May/2015:00:00:00 +0000] \"GET / HTTP/1.1\" 200 1").unwrap();
+        writeln!(log, "192.0.2.1 - - [{day:02}/May/2015:00:03:00 +0000] \"GET / HTTP/1.1\" 200 1").unwrap();
+    }
+    let mut desk = Desk::new("", &[("a.log", log.as_bytes())]);
+    let text = desk.run("replay a.log --timeline");
+    assert!(text.contains("\nthe log is longer than a week: counts are of 4 minutes each\n"), "{text}");
+    assert!(text.contains("\na column is 384 minutes, and as high as the highest count in them\n"), "{text}");
+    assert!(text.contains("\nrequests per 4 minutes   peak 2 at 2015-05-01T00:00:00Z\n"), "{text}");
+    assert!(text.ends_with("\ndenied per 4 minutes   none\nerrors (5xx) per 4 minutes   none\n"), "{text}");
+    assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+    let json = desk.run("replay a.log --timeline --json");
+    assert_eq!(json.matches(",\"minutes\":4,\"requests\":2,").count(), 20, "{json}");
+}

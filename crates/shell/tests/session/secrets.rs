@@ -99,6 +99,17 @@ action = "log"
 [[sla]]
 service = "queued"
 p95 = "200ms"
+
+[traffic]
+repeats_per_minute = 2
+failures_per_minute = 1
+
+[[breaker]]
+scope = "route:*"
+failures = 1
+
+[[retry]]
+scope = "route:*"
 "#;
 
 const LOG: &str = "192.0.2.1 - eve [17/May/2015:10:05:00 +0000] \"GET /a?token=planted HTTP/1.1\" 200 10 \
@@ -128,6 +139,8 @@ const REQUESTS: &[&str] = &[
     "request service=web headers=\"X-Kind: open; Cookie: id=planted\"",
     "request service=web tenant=acme key=sk-planted-1 reserve=9",
     "priority enqueue service=queued key=sk-planted-1 session=planted-1",
+    "request route=github:get key=sk-planted-3 path=/a?token=planted",
+    "request provider=github method=post key=sk-planted-3 session=planted-3",
 ];
 
 /// Every command that prints something and changes nothing, and those that take a secret by hand.
@@ -184,7 +197,18 @@ const LINES: &[&str] = &[
     "priority fairness",
     "priority weights",
     "priority help",
+    "traffic status",
+    "traffic scopes",
+    "traffic show github:get",
+    "traffic breaker open github:get",
+    "request route=github:get key=sk-planted-3",
+    "traffic retry github:get status=503",
+    "traffic loops",
+    "traffic degraded",
+    "traffic reset github:get",
+    "traffic help",
     "tickets",
+    "replay a.log --timeline",
     "replay a.log",
     "replay a.log tenant-by=user",
     "config check weir.toml",

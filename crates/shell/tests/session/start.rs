@@ -106,7 +106,7 @@ fn the_machine_ends_as_it_is_told() {
 #[test]
 fn each_group_of_commands_explains_itself() {
     let mut desk = Desk::new("", &[]);
-    for group in ["ratelimit", "quota", "cost"] {
+    for group in ["ratelimit", "quota", "cost", "traffic"] {
         let help = desk.run(&format!("help {group}"));
         assert!(help.starts_with(&format!("usage: {group} SUB-COMMAND")), "{help}");
         assert_eq!(desk.run(&format!("{group} help")), help);

@@ -41,7 +41,7 @@ pub(in crate::commands) fn enqueue(context: &mut Context<'_>, invocation: &Invoc
         return context
             .say(format_args!("{allow}   exempt: no place is left to wait in, and it goes on at once"));
     }
-    answer(context, invocation, &decision)?;
+    answer(context, invocation, now, (&request, &decision))?;
     if !decision.is_allowed() {
         // It says by itself what was refused.
         return Ok(());

@@ -5,7 +5,7 @@ use crate::commands::{Context, Failed, Outcome};
 use core::net::IpAddr;
 use governance::governor::RESERVED_FOR_MAX;
 use governance::request::{Header, Request, RequestPriority, Settlement};
-use governance::scope::{Kind, NameRef, ScopeError};
+use governance::scope::{Kind, NAME_BYTES_MAX, Name, NameRef, ScopeError};
 use governance::time::{Instant, Nanos, WallTime};
 use governance::units::parse_size;
 
@@ -21,11 +21,17 @@ const HEADERS_MAX: usize = 16;
 pub(in crate::commands) struct Room<'a> {
     roles: [NameRef<'a>; ROLES_MAX],
     headers: [Header<'a>; HEADERS_MAX],
+    /// Provider and method together.
+    route: Name,
 }
 
 impl Default for Room<'_> {
     fn default() -> Self {
-        Self { roles: [NameRef::NOBODY; ROLES_MAX], headers: [Header { name: "", value: b"" }; HEADERS_MAX] }
+        Self {
+            roles: [NameRef::NOBODY; ROLES_MAX],
+            headers: [Header { name: "", value: b"" }; HEADERS_MAX],
+            route: Name::EMPTY,
+        }
     }
 }
 
@@ -41,7 +47,7 @@ pub(in crate::commands) fn read<'a>(
         request.ip =
             Some(address.map_err(|_| context.fail(format_args!("ip: {}", ScopeError::NotAnAddress)))?);
     }
-    let Room { roles, headers } = room;
+    let Room { roles, headers, route } = room;
     if let Some(fields) = invocation.get("headers") {
         identify(context, fields, &mut request)?;
         request.headers = read_headers(context, fields, headers)?;
@@ -68,6 +74,15 @@ pub(in crate::commands) fn read<'a>(
     if let Some(method) = invocation.get("method") {
         let method = NameRef::new(method).map_err(|error| context.fail(format_args!("method: {error}")))?;
         request.method = Some(method);
+    }
+    if let (None, Some(provider), Some(method)) = (request.route, request.provider, request.method) {
+        // A call of a provider by a method has a scope, also where it is not named.
+        *route = Name::format(format_args!("{}:{}", provider.as_str(), method.as_str())).map_err(|_| {
+            context.fail(format_args!(
+                "provider and method: together they are longer than the {NAME_BYTES_MAX} bytes of a scope's name"
+            ))
+        })?;
+        request.route = NameRef::new(route.as_str()).ok();
     }
     if let Some(bytes) = invocation.get("bytes") {
         request.bytes = parse_size(bytes).map_err(|error| context.fail(format_args!("bytes: {error}")))?;
