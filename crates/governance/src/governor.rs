@@ -5,6 +5,7 @@
 //! alone counts whatever it is asked. What a request will really take may be told later: then
 //! every stage hands out *holds*, a [`Ticket`] keeps them, and [`Governor::complete`] settles all of them at once.
 
+mod figures;
 mod holders;
 mod policies;
 mod queues;

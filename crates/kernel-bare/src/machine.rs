@@ -163,6 +163,11 @@ impl System for Machine {
         self.console.take_interrupt()
     }
 
+    fn wait_for_key(&mut self, until: Instant) -> Option<u8> {
+        self.idle_until(Some(until));
+        self.read_byte()
+    }
+
     fn log_lines(&self, line: &mut dyn FnMut(&str)) {
         log::for_each_line(line);
     }

@@ -121,6 +121,15 @@ pub enum Action {
     TrafficDegraded,
     TrafficReset,
     TrafficHelp,
+    GovernanceMetrics,
+    GovernanceTimeline,
+    GovernanceTop,
+    GovernancePercentiles,
+    GovernanceCorrelate,
+    GovernanceAlerts,
+    GovernanceThreshold,
+    GovernanceExport,
+    GovernanceHelp,
     ConfigCheck,
     ConfigLoad,
     ConfigShow,
@@ -258,6 +267,10 @@ pub enum ValueKind {
     TenantName,
     /// The name of a policy.
     PolicyName,
+    /// The name of an alert.
+    AlertName,
+    /// What an alert is held against.
+    Threshold,
     /// Values of a condition; no text at all stands for none.
     Values,
     /// The name of a service that has a queue.
@@ -297,8 +310,9 @@ impl ValueKind {
         match self {
             Self::Text => "TEXT",
             Self::Path => "PATH",
-            Self::LimitName | Self::QuotaName | Self::PolicyName => "NAME",
+            Self::LimitName | Self::QuotaName | Self::PolicyName | Self::AlertName => "NAME",
             Self::Values => "VALUES",
+            Self::Threshold => "VALUE",
             Self::TenantName => "TENANT",
             Self::ServiceName => "SERVICE",
             Self::FileName => "FILE",
@@ -324,7 +338,9 @@ impl ValueKind {
             Self::QuotaName => "name of a quota",
             Self::TenantName => "name of a tenant",
             Self::PolicyName => "name of a policy",
+            Self::AlertName => "name of an alert",
             Self::Values => "values",
+            Self::Threshold => "threshold",
             Self::ServiceName => "name of a service with a queue",
             Self::FileName => "name of a file",
             Self::RouteName => "scope of calls",

@@ -6,6 +6,7 @@ mod buckets;
 mod complete;
 mod config;
 mod cost;
+mod governance;
 mod limits;
 mod machine;
 mod notices;
@@ -24,9 +25,9 @@ use crate::history::History;
 use crate::render::Grouped;
 use crate::system::System;
 use crate::term::{Printable, Style, Term};
+use ::governance::limit::{LimitName, LimitSpec};
+use ::governance::rate_limiter::LimitId;
 use core::fmt;
-use governance::limit::{LimitName, LimitSpec};
-use governance::rate_limiter::LimitId;
 
 /// What a command works with.
 pub(crate) struct Context<'a> {
@@ -35,6 +36,16 @@ pub(crate) struct Context<'a> {
     pub(crate) files: Files,
     pub(crate) history: &'a History,
     pub(crate) term: Term,
+    pub(crate) attendance: Attendance,
+}
+
+/// Whether somebody is there who can press a key while a command runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attendance {
+    /// The line was typed.
+    Attended,
+    /// The line comes from a script.
+    Unattended,
 }
 
 /// A command was not carried out, and has said why.
@@ -145,6 +156,14 @@ pub(crate) fn run(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Out
         Action::TrafficLoops => traffic::loops(context, invocation),
         Action::TrafficDegraded => traffic::degraded(context, invocation),
         Action::TrafficReset => traffic::reset(context, invocation),
+        Action::GovernanceMetrics => governance::metrics(context, invocation),
+        Action::GovernanceTimeline => governance::timeline(context, invocation),
+        Action::GovernancePercentiles => governance::percentiles(context, invocation),
+        Action::GovernanceCorrelate => governance::correlate(context, invocation),
+        Action::GovernanceAlerts => governance::alerts(context, invocation),
+        Action::GovernanceThreshold => governance::threshold(context, invocation),
+        Action::GovernanceExport => governance::export(context, invocation),
+        Action::GovernanceTop => governance::top(context, invocation),
         Action::ConfigCheck => config::check(context, invocation),
         Action::ConfigLoad => config::load(context, invocation),
         Action::ConfigShow => config::show(context),
@@ -154,7 +173,8 @@ pub(crate) fn run(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Out
         | Action::CostHelp
         | Action::PolicyHelp
         | Action::PriorityHelp
-        | Action::TrafficHelp => machine::help(context, invocation),
+        | Action::TrafficHelp
+        | Action::GovernanceHelp => machine::help(context, invocation),
         Action::Version => machine::version(context),
         Action::Uptime => machine::uptime(context),
         Action::Date => machine::date(context),

@@ -53,6 +53,8 @@ pub trait Names {
     fn tenant_names(&self, each: &mut dyn FnMut(&str));
     /// Calls `each` with the name of each policy.
     fn policy_names(&self, each: &mut dyn FnMut(&str));
+    /// Calls `each` with the name of each alert.
+    fn alert_names(&self, each: &mut dyn FnMut(&str));
 
     /// Calls `each` with the name of each service that has a queue.
     fn service_names(&self, each: &mut dyn FnMut(&str));
@@ -160,6 +162,7 @@ impl CommandCompleter<'_> {
             ValueKind::FileName => self.names.file_names(&mut offer_blank),
             ValueKind::QuotaName => self.names.quota_names(&mut offer_blank),
             ValueKind::TenantName => self.names.tenant_names(&mut offer_blank),
+            ValueKind::AlertName => self.names.alert_names(&mut offer_blank),
             ValueKind::PolicyName => self.names.policy_names(&mut offer_blank),
             ValueKind::ServiceName => self.names.service_names(&mut offer_blank),
             ValueKind::RouteName => self.names.route_names(&mut offer_blank),
@@ -177,6 +180,7 @@ impl CommandCompleter<'_> {
             | ValueKind::Path
             | ValueKind::Values
             | ValueKind::Duration
+            | ValueKind::Threshold
             | ValueKind::Rate
             | ValueKind::Time
             | ValueKind::Size

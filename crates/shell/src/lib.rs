@@ -19,6 +19,7 @@ pub mod overload;
 mod random;
 pub mod render;
 pub mod replay;
+pub mod screen;
 pub mod session;
 pub mod system;
 pub mod term;

@@ -6,6 +6,7 @@
 
 mod chart;
 mod columns;
+mod fit;
 
 use core::fmt::{self, Write};
 
@@ -14,6 +15,7 @@ use governance::time::Nanos;
 use crate::term::{Style, Term};
 pub use chart::{Bar, BarChart, EachBar};
 pub use columns::{CHART_COLUMNS, ColumnChart, Sparkline};
+pub use fit::{Compact, Fit};
 
 /// What stands between two columns.
 const GAP: &str = "  ";

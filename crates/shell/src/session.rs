@@ -4,7 +4,7 @@
 //! [`Status`], which a script can act upon. Neither knows what is below [`System`] or who types.
 
 use crate::command::{self, Action, Invocation};
-use crate::commands::{self, Context};
+use crate::commands::{self, Attendance, Context};
 use crate::complete::{CommandCompleter, Names};
 use crate::editor::{Editor, Event, PROMPT};
 use crate::engine::Engine;
@@ -56,7 +56,7 @@ impl Session {
     /// Puts the shipped configuration in force and prints the banner. `ready` is the time since power-on. It fails if
     /// the configuration is refused or the ramdisk damaged; the session goes on all the same.
     pub fn start(&mut self, ready: Nanos, system: &mut dyn System, engine: &mut Engine) -> Status {
-        let mut context = self.context(system, engine);
+        let mut context = self.context(Attendance::Unattended, system, engine);
         match commands::start::start(&mut context, ready) {
             Ok(()) => Status::Done,
             Err(commands::Failed) => Status::Failed,
@@ -95,18 +95,28 @@ impl Session {
         status
     }
 
-    /// Prints the prompt and a line as if it had been typed, and runs it.
+    /// Prints the prompt and a line of a script as if it had been typed, and runs it. Nobody is there to press keys.
     pub fn run_as_typed(&mut self, line: &str, system: &mut dyn System, engine: &mut Engine) -> Status {
         let _ = writeln!(system, "{PROMPT}{line}");
         if line.len() > MAX_LINE_BYTES {
             let _ = writeln!(system, "error: the line has more than {MAX_LINE_BYTES} bytes and was not run");
             return Status::Failed;
         }
-        self.run(line, system, engine)
+        self.run_line(line, Attendance::Unattended, system, engine)
     }
 
-    /// Runs a line. An empty one does nothing.
+    /// Runs a line that somebody has typed. An empty one does nothing.
     pub fn run(&mut self, line: &str, system: &mut dyn System, engine: &mut Engine) -> Status {
+        self.run_line(line, Attendance::Attended, system, engine)
+    }
+
+    fn run_line(
+        &mut self,
+        line: &str,
+        attendance: Attendance,
+        system: &mut dyn System,
+        engine: &mut Engine,
+    ) -> Status {
         let term = self.editor.term();
         let error = term.paint(Style::Bad, "error:");
         let words = match Words::parse(line) {
@@ -124,18 +134,25 @@ impl Session {
                 return Status::Failed;
             }
         };
-        self.carry_out(&invocation, system, engine)
+        self.carry_out(&invocation, attendance, system, engine)
     }
 
     /// What a command works with.
-    fn context<'a>(&'a self, system: &'a mut dyn System, engine: &'a mut Engine) -> Context<'a> {
+    fn context<'a>(
+        &'a self,
+        attendance: Attendance,
+        system: &'a mut dyn System,
+        engine: &'a mut Engine,
+    ) -> Context<'a> {
         let files = Files::new(system.ramdisk());
-        Context { term: self.editor.term(), files, system, engine, history: self.editor.history() }
+        let (term, history) = (self.editor.term(), self.editor.history());
+        Context { term, attendance, files, system, engine, history }
     }
 
     fn carry_out(
         &mut self,
         invocation: &Invocation<'_>,
+        attendance: Attendance,
         system: &mut dyn System,
         engine: &mut Engine,
     ) -> Status {
@@ -152,7 +169,7 @@ impl Session {
             }
             _ => {}
         }
-        let mut context = self.context(system, engine);
+        let mut context = self.context(attendance, system, engine);
         match commands::run(&mut context, invocation) {
             Ok(()) => Status::Done,
             Err(commands::Failed) => Status::Failed,
@@ -181,6 +198,10 @@ impl Names for KnownNames<'_> {
 
     fn policy_names(&self, each: &mut dyn FnMut(&str)) {
         self.engine.live.policies.list_policies().for_each(|(_, rule)| each(rule.name.as_str()));
+    }
+
+    fn alert_names(&self, each: &mut dyn FnMut(&str)) {
+        self.engine.live.alerts.alerts().for_each(|view| each(view.rule.name.as_str()));
     }
 
     fn service_names(&self, each: &mut dyn FnMut(&str)) {

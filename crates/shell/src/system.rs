@@ -1,7 +1,7 @@
 //! What the shell needs of the machine below it, and of a test that stands in for one.
 
 use core::fmt;
-use governance::time::Now;
+use governance::time::{Instant, Now};
 
 /// The machine under a shell: console, clocks, ramdisk, log.
 ///
@@ -18,6 +18,9 @@ pub trait System: fmt::Write {
 
     /// Whether Ctrl-C has arrived since the last call. A command that runs long asks now and then.
     fn interrupted(&mut self) -> bool;
+
+    /// Sleeps until a byte is typed, and takes it, or until the time has come. Ctrl-C is a byte like any other here.
+    fn wait_for_key(&mut self, until: Instant) -> Option<u8>;
 
     /// Calls `line` with each line of the kernel's log, oldest first, without line ends.
     fn log_lines(&self, line: &mut dyn FnMut(&str));

@@ -2,10 +2,11 @@
 //! a size that has to be made.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use harness::guest::Guest;
 use harness::kernel;
-use harness::machine::Machine;
+use harness::machine::{Machine, Term};
 use harness::ramdisk::Ramdisk;
 
 /// A line of an access log as short as it gets.
@@ -16,11 +17,17 @@ const SLOW_LIMIT: &str =
 
 /// Boots with these files; the first one is the configuration.
 fn boot(files: &[(&str, &[u8])]) -> Guest {
+    boot_at(Term::Dumb, files)
+}
+
+/// Boots with these files, at a terminal of this kind.
+fn boot_at(term: Term, files: &[(&str, &[u8])]) -> Guest {
     let mut ramdisk = Ramdisk::default();
     for (name, content) in files {
         ramdisk.add(name, content.to_vec()).expect("a good file");
     }
-    let machine = Machine { memory_mb: 192, ramdisk: Some(ramdisk.pack()), ..Machine::new(kernel::build()) };
+    let machine =
+        Machine { memory_mb: 192, term, ramdisk: Some(ramdisk.pack()), ..Machine::new(kernel::build()) };
     let mut guest = Guest::start(&machine).expect("QEMU starts");
     guest.expect_prompt().unwrap_or_else(|error| panic!("{error}"));
     guest
@@ -98,6 +105,33 @@ fn ctrl_c_stops_a_benchmark() {
     let answer = guest.expect_prompt().unwrap_or_else(|error| panic!("{error}"));
     assert!(answer.ends_with("error: stopped\n"), "{answer}");
     assert_eq!(one_line(&mut guest, "term"), "dumb");
+}
+
+#[test]
+fn top_is_drawn_each_second_sleeps_in_between_and_is_left_by_a_key() {
+    let mut guest = boot_at(Term::Ansi, &[("weir.toml", SLOW_LIMIT.as_bytes())]);
+    run(&mut guest, "request ip=192.0.2.9");
+    for key in [b"q", b"\x03"] {
+        guest.send_line("governance top").expect("the prompt takes a line");
+        let mut clocks = Vec::new();
+        for _ in 0..3 {
+            guest.expect("weir   ").unwrap_or_else(|error| panic!("{error}"));
+            clocks.push(guest.expect("Z   up ").unwrap_or_else(|error| panic!("{error}")));
+        }
+        assert!(clocks[0] < clocks[1] && clocks[1] < clocks[2], "{clocks:?}");
+        guest.send(b"\x1b[Ax").expect("the console takes it");
+        let before = guest.processor_time().expect("Linux shows its processes");
+        let window = Duration::from_secs(3);
+        let seen = guest.listen(window);
+        let used = guest.processor_time().expect("Linux shows its processes") - before;
+        let permille = used.as_millis() * 1000 / window.as_millis();
+        println!("top takes {}.{} % of a core", permille / 10, permille % 10);
+        assert!(seen.contains("weir   "), "other keys do not leave: {seen}");
+        guest.send(key).expect("the console takes it");
+        guest.expect_prompt().unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(one_line(&mut guest, "term"), "ansi");
+    }
+    assert!(run(&mut guest, "ratelimit try ip=192.0.2.9").contains("remaining 4/5"));
 }
 
 #[test]

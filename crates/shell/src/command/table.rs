@@ -1,6 +1,7 @@
 //! The table of commands. Names of arguments are the names of fields in `weir.toml`.
 
 mod cost;
+mod governance;
 mod policy;
 mod priority;
 mod quota;
@@ -9,9 +10,9 @@ mod traffic;
 use super::{Action, ArgumentForm, ArgumentSpec, CommandSpec, Form, Group, Need, SubcommandSpec, ValueKind};
 use crate::replay::TenantSource;
 use crate::term::Term;
-use governance::limit::{Per, RateLimitAlgorithm};
-use governance::mode::Mode;
-use governance::request::RequestPriority;
+use ::governance::limit::{Per, RateLimitAlgorithm};
+use ::governance::mode::Mode;
+use ::governance::request::RequestPriority;
 
 /// The kinds of keys, as the beginnings of scopes.
 pub const SCOPE_KINDS: &[&str] = &[
@@ -193,6 +194,14 @@ pub const COMMANDS: &[CommandSpec] = &[
                   has a breaker and a retry policy of its own. Changes last until the next start or config load.",
         form: Form::Subcommands(traffic::TRAFFIC),
         examples: &["traffic status", "traffic breaker open route:github:get"],
+    },
+    CommandSpec {
+        name: "governance",
+        group: Group::Traffic,
+        summary: "show everything that is measured, and what it is held against",
+        details: "",
+        form: Form::Subcommands(governance::GOVERNANCE),
+        examples: &["governance top"],
     },
     CommandSpec {
         name: "config",

@@ -1,6 +1,6 @@
 //! Which books a report is of: the live ones, or those of the last replay.
 
-use super::{Context, Failed};
+use super::{Context, Failed, Outcome};
 use crate::command::Invocation;
 use crate::engine::{Engine, Governor};
 use crate::term::{Printable, Style};
@@ -47,21 +47,39 @@ impl Context<'_> {
     pub(super) fn books(&mut self, invocation: &Invocation<'_>) -> Result<Books, Failed> {
         let books = self.books_for_programs(invocation)?;
         let is_for_programs = invocation.flag("json") || invocation.get("format").is_some();
-        if books == Books::Replay && !is_for_programs {
-            let replayed = self.engine.replayed;
-            let of = Printable(replayed.as_str());
-            let until = self.engine.replayed_until.wall;
-            writeln!(
-                self.system,
-                "{}",
-                self.term.paint(Style::Dim, format_args!("replay of {of}, up to {until}"))
-            )?;
+        if !is_for_programs {
+            self.say_if_replayed(books)?;
         }
         Ok(books)
     }
 
+    /// Says where books are a replay's, and of what.
+    pub(super) fn say_if_replayed(&mut self, books: Books) -> Outcome {
+        if books == Books::Live {
+            return Ok(());
+        }
+        let replayed = self.engine.replayed;
+        let of = Printable(replayed.as_str());
+        let until = self.engine.replayed_until.wall;
+        Ok(writeln!(
+            self.system,
+            "{}",
+            self.term.paint(Style::Dim, format_args!("replay of {of}, up to {until}"))
+        )?)
+    }
+
     /// The same, without a line that says so.
     pub(super) fn books_for_programs(&mut self, invocation: &Invocation<'_>) -> Result<Books, Failed> {
+        self.books_unless_untouched(invocation, is_untouched)
+    }
+
+    /// The books that `from=` names. Where it is not given they are the last replay's as long as the live ones are
+    /// untouched.
+    pub(super) fn books_unless_untouched(
+        &mut self,
+        invocation: &Invocation<'_>,
+        is_untouched: fn(&Governor) -> bool,
+    ) -> Result<Books, Failed> {
         let has_replay = !self.engine.replayed.is_empty();
         Ok(match invocation.get("from") {
             Some("live") => Books::Live,

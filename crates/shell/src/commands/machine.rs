@@ -21,6 +21,7 @@ pub(super) fn help(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Ou
         Action::PolicyHelp => (Some("policy"), None),
         Action::PriorityHelp => (Some("priority"), None),
         Action::TrafficHelp => (Some("traffic"), None),
+        Action::GovernanceHelp => (Some("governance"), None),
         _ => (invocation.positional(0), invocation.positional(1)),
     };
     let topic = Topic::find(command, subcommand).map_err(|error| context.fail(format_args!("{error}")))?;

@@ -24,6 +24,8 @@ impl Names for Known {
         ["acme", "globex"].into_iter().for_each(each);
     }
 
+    fn alert_names(&self, _: &mut dyn FnMut(&str)) {}
+
     fn policy_names(&self, each: &mut dyn FnMut(&str)) {
         ["no-interns", "nights", "to v2"].into_iter().for_each(each);
     }
@@ -181,6 +183,7 @@ fn a_long_list_is_cut_short() {
         fn quota_names(&self, _: &mut dyn FnMut(&str)) {}
         fn tenant_names(&self, _: &mut dyn FnMut(&str)) {}
         fn policy_names(&self, _: &mut dyn FnMut(&str)) {}
+        fn alert_names(&self, _: &mut dyn FnMut(&str)) {}
 
         fn service_names(&self, _: &mut dyn FnMut(&str)) {}
 

@@ -1,5 +1,6 @@
 //! A desk to sit at: a session, its engine, and a machine that is only pretended.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -16,6 +17,9 @@ static ENGINE: Mutex<Engine> = Mutex::new(Engine::new());
 /// 2026-01-01T00:00:00Z.
 const WALL_AT_BOOT: u64 = 1_767_225_600_000_000_000;
 
+/// A year after boot: no test waits for a key that long.
+const DOOMSDAY: u64 = 365 * 86_400 * 1_000_000_000;
+
 /// A machine whose clock stands still unless a test moves it, and whose console is a string.
 pub(crate) struct FakeSystem {
     pub(crate) console: String,
@@ -26,6 +30,8 @@ pub(crate) struct FakeSystem {
     /// How often `interrupted` answers no before it answers yes.
     pub(crate) interrupted_after: Option<usize>,
     pub(crate) has_wall_clock: bool,
+    /// What is typed while a command waits for keys, and at which time on the clock.
+    pub(crate) keys: VecDeque<(Instant, u8)>,
 }
 
 impl fmt::Write for FakeSystem {
@@ -61,6 +67,17 @@ impl System for FakeSystem {
             }
             None => false,
         }
+    }
+
+    fn wait_for_key(&mut self, until: Instant) -> Option<u8> {
+        let key = self.keys.front().copied().filter(|(at, _)| *at < until);
+        if key.is_some() {
+            self.keys.pop_front();
+        }
+        let woken = key.map_or(until, |(at, _)| at);
+        assert!(woken.0 < DOOMSDAY, "nobody ends the wait");
+        self.instant = self.instant.max(woken.0);
+        key.map(|(_, byte)| byte)
     }
 
     fn log_lines(&self, line: &mut dyn FnMut(&str)) {
@@ -100,6 +117,7 @@ impl Desk {
             ramdisk: ramdisk.leak(),
             interrupted_after: None,
             has_wall_clock: true,
+            keys: VecDeque::new(),
         };
         Self { session, system, engine }
     }
@@ -123,6 +141,12 @@ impl Desk {
     /// Lets time go by.
     pub(crate) fn wait(&mut self, time: &str) {
         self.system.instant += time.parse::<Nanos>().unwrap().0;
+    }
+
+    /// Presses a key so long from now, while a command waits for keys.
+    pub(crate) fn press_in(&mut self, time: &str, key: u8) {
+        let at = Instant(self.system.instant).after(time.parse().unwrap());
+        self.system.keys.push_back((at, key));
     }
 
     /// Runs a line, and returns how it went and what it printed.

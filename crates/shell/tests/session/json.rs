@@ -64,6 +64,12 @@ mode = "shadow"
 [[sla]]
 service = "queued"
 p95 = "200ms"
+
+[[alert]]
+name = "a \"quoted\" name \\ of an alert"
+metric = "denied-rate"
+scope = "service:llm"
+above = "5%"
 "#;
 
 /// Traffic control, for commands that show nothing without it.
@@ -160,6 +166,12 @@ const LINES: &[&str] = &[
     "memory",
     "ls",
     "history",
+    "governance metrics",
+    "governance timeline resolution=second",
+    "governance top",
+    "governance top services",
+    "governance top tenants by=cost",
+    "governance alerts all",
 ];
 
 #[test]
@@ -187,7 +199,14 @@ fn every_command_that_takes_json_prints_nothing_but_objects() {
 fn no_command_with_json_is_left_out() {
     let takes_json = |arguments: &[ArgumentSpec]| arguments.iter().any(|argument| argument.name == "json");
     // These are tried by tests of their own.
-    let others = ["quota alerts", "cost project", "cost invoices", "priority alerts"];
+    let others = [
+        "quota alerts",
+        "cost project",
+        "cost invoices",
+        "priority alerts",
+        "governance percentiles",
+        "governance correlate",
+    ];
     let tried = |name: &str| {
         assert!(LINES.iter().chain(&others).any(|line| line.starts_with(name)), "{name}");
     };

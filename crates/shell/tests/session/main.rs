@@ -4,6 +4,7 @@
 
 mod bans;
 mod desk;
+mod governance;
 mod json;
 mod policy;
 mod priority;
@@ -13,3 +14,4 @@ mod secrets;
 mod start;
 mod time;
 mod traffic;
+mod vt100;

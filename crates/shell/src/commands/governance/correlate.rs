@@ -1,0 +1,58 @@
+//! `governance correlate`: whether two figures go together.
+
+use super::measured;
+use super::timeline::resolution;
+use crate::command::Invocation;
+use crate::commands::{Context, Outcome};
+use core::fmt;
+use governance::export::ObjectWriter;
+use governance::metrics::Measure;
+
+/// Says how two measures go together over a timeline.
+pub(in crate::commands) fn correlate(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
+    // The table lets no other words pass, and none be left out.
+    let measure = |index| invocation.positional(index).and_then(Measure::from_word).unwrap_or_default();
+    let (one, other) = (measure(0), measure(1));
+    let resolution = resolution(invocation);
+    let (books, _) = measured(context, invocation)?;
+    let found = books.of(context.engine).metrics.correlate_metrics(one, other, resolution);
+    let found = found
+        .map_err(|error| context.fail(format_args!("{one} and {other} by the {resolution}: {error}")))?;
+    if invocation.flag("json") {
+        return Ok(ObjectWriter::begin(context.system)?
+            .string("one", one.word())?
+            .string("other", other.word())?
+            .string("resolution", resolution.word())?
+            .display("r", Thousandths(found.r_milli))?
+            .integer("n", crate::commands::wide(found.n))?
+            .end()?);
+    }
+    context.say(format_args!(
+        "{one} and {other}   r {}   {}   over {} slots of a {resolution}",
+        Thousandths(found.r_milli),
+        in_words(found.r_milli),
+        found.n
+    ))
+}
+
+/// What a correlation is commonly called.
+const fn in_words(r_milli: i32) -> &'static str {
+    match (r_milli.unsigned_abs(), r_milli > 0) {
+        (0..100, _) => "they do not go together",
+        (100..500, true) => "weakly: more goes with more",
+        (100..500, false) => "weakly: more goes with less",
+        (_, true) => "more goes with more",
+        (_, false) => "more goes with less",
+    }
+}
+
+/// `0.934`, `-1.000`.
+struct Thousandths(i32);
+
+impl fmt::Display for Thousandths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let magnitude = self.0.unsigned_abs();
+        write!(f, "{sign}{}.{:03}", magnitude / 1000, magnitude % 1000)
+    }
+}
