@@ -306,7 +306,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(actions.len(), 114);
+        assert_eq!(actions.len(), 123);
     }
 
     #[test]

@@ -84,7 +84,9 @@ impl Window {
         while at < text.len() && column < shown.end {
             let cluster = &text[at..cluster_after(text, at)];
             let end = column + columns(cluster);
-            if column >= shown.start && end <= shown.end {
+            // What takes no column would be drawn onto the mark.
+            let is_on_mark = self.first > 0 && end == shown.start;
+            if column >= shown.start && end <= shown.end && !is_on_mark {
                 each(cluster);
             } else {
                 (column.max(shown.start)..end.min(shown.end)).for_each(|_| each(" "));
