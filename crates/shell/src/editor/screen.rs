@@ -69,7 +69,7 @@ impl Screen<'_> {
         let text = line.as_str();
         let appended = from == was.len && was.at_end && line.cursor() == line.len();
         let all = was.window.shows_all() && window.shows_all();
-        if appended && window.first() == was.window.first() {
+        if appended && window.first() == was.window.first() && !was.window.is_behind_mark() {
             self.write(&text[from..]);
         } else if all && was.ascii && text.is_ascii() {
             self.move_cursor(line, window, was.window.cursor(), from);

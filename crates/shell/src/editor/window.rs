@@ -63,6 +63,11 @@ impl Window {
         self.cursor
     }
 
+    /// Whether the cursor stands behind the mark at the start, onto which a character that takes no column would be drawn.
+    pub(super) fn is_behind_mark(&self) -> bool {
+        self.first > 0 && self.cursor == self.text().start
+    }
+
     /// The column after the last one shown, marks included.
     pub(super) fn end(&self) -> usize {
         self.width.min(self.first.saturating_add(self.room))
