@@ -11,8 +11,9 @@ usage: scripts/bench.sh [--quick] [--json] [--host] [--guest] [--boot]
   --quick   few short samples: to see that it works, not to quote
   --json    one JSON object a line on the output, and nothing else
   --host    only the host: Weir's engine beside governor and throttlecrab, its policies beside cedar-policy, its
-            queue beside a heap, and floors, in one run
-  --guest   only the kernel under QEMU: `bench ratelimit`, `quota`, `cost`, `policy` and `priority`
+            queue beside a heap, its breakers and metrics beside recloser, failsafe, hdrhistogram and prometheus,
+            and floors, in one run
+  --guest   only the kernel under QEMU: `bench ratelimit`, `quota`, `cost`, `policy`, `priority` and `traffic`
   --boot    only the time from QEMU's start to the prompt, median of 5, and what the idle machine takes of a
             host core, over 3 s; on q35 and microvm, with the shipped files
 
@@ -57,7 +58,7 @@ bench_host() {
 bench_guest() {
     heading "guest: the kernel under QEMU"
     local subject commands=()
-    for subject in ratelimit quota cost policy priority; do
+    for subject in ratelimit quota cost policy priority traffic; do
         commands+=(--exec "bench $subject${format[*]:+ ${format[*]}}")
     done
     if [ ${#format[@]} -gt 0 ]; then

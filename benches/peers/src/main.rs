@@ -1,7 +1,7 @@
 //! Weir's decisions beside the libraries that a program would use instead, in one run on one machine.
 //!
-//! `cargo run --release -- [--quick] [--json] [--limits] [--books] [--policy] [--queue]` measures the parts that are
-//! named, or all. Every table gets the same string keys, each is touched before anything is measured, and all are asked
+//! `cargo run --release -- [--quick] [--json] [--limits] [--books] [--policy] [--queue] [--traffic]` measures the
+//! parts that are named, or all. Every table gets the same string keys, each is touched before anything is measured, and all are asked
 //! in the same random order. What the figures mean is said in the README of this crate.
 
 mod books;
@@ -13,6 +13,7 @@ mod policy;
 mod queue;
 mod quota;
 mod report;
+mod traffic;
 mod weir;
 
 use governance::governor::Governor;
@@ -36,10 +37,11 @@ enum Part {
     Books,
     Policy,
     Queue,
+    Traffic,
 }
 
 impl Part {
-    const ALL: [Self; 4] = [Self::Limits, Self::Books, Self::Policy, Self::Queue];
+    const ALL: [Self; 5] = [Self::Limits, Self::Books, Self::Policy, Self::Queue, Self::Traffic];
 
     const fn option(self) -> &'static str {
         match self {
@@ -47,6 +49,7 @@ impl Part {
             Self::Books => "--books",
             Self::Policy => "--policy",
             Self::Queue => "--queue",
+            Self::Traffic => "--traffic",
         }
     }
 
@@ -59,6 +62,7 @@ impl Part {
             Self::Books => print_books(effort, format),
             Self::Policy => print_policies(effort, format),
             Self::Queue => print_queue(effort, format),
+            Self::Traffic => print_traffic(effort, format),
         }
     }
 }
@@ -72,7 +76,8 @@ fn main() {
             option => match Part::ALL.into_iter().find(|part| part.option() == option) {
                 Some(part) => named.push(part),
                 None => {
-                    eprintln!("usage: peers [--quick] [--json] [--limits] [--books] [--policy] [--queue]");
+                    let options = Part::ALL.map(|part| format!(" [{}]", part.option())).concat();
+                    eprintln!("usage: peers [--quick] [--json]{options}");
                     std::process::exit(2);
                 }
             },
@@ -192,6 +197,16 @@ fn print_queue(effort: Effort, format: Format) {
         queue::WAITING
     );
     Group { title: &title, keyed: None, relative_to: "to the first", rows }.print(format);
+}
+
+/// Breakers, metrics, retry policies, the loop guard, and the whole way of a call.
+fn print_traffic(effort: Effort, format: Format) {
+    traffic::each_group(|title, keys, cases| {
+        let nanos = nanos_per_operation(cases, effort);
+        let rows = rows(cases, &nanos, |_| nanos.first().copied());
+        let keyed = keys.map(|keys| (keys, Answer::Allow.word()));
+        Group { title, keyed, relative_to: "to the first", rows }.print(format);
+    });
 }
 
 fn rows(cases: &[Case<'_>], nanos: &[f64], relative_to: impl Fn(Clock) -> Option<f64>) -> Vec<Row> {

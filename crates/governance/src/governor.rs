@@ -24,7 +24,7 @@ use crate::policy::{DefaultEffect, PolicyEngine, PolicyError};
 use crate::priority::{ClassWeight, DEFAULT_WEIGHTS, PriorityError, PriorityScheduler, QueueTicket};
 use crate::quota::{QuotaAmounts, QuotaError, QuotaHold, QuotaManager};
 use crate::rate_limiter::{Access, LimitError, LimitHold, RateLimiter};
-use crate::request::{Request, RequestPriority, Settlement, Subject, Usage};
+use crate::request::{HashedSubject, Request, RequestPriority, Settlement, Subject, Usage};
 use crate::routes::{EXEMPT_GROUP, Routes};
 use crate::scope::HashSecret;
 use crate::tickets::{Ending, Ticket, TicketStats, Tickets};
@@ -585,21 +585,23 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         } = self;
         let by_path = routes.by_path(request);
         let subject = Subject { request, group: request.group.or(by_path) };
+        let secret = limits.secret();
+        // Each key is hashed once, whatever asks for it first.
+        let hashed = HashedSubject::new(&subject, secret);
         let mut held = Holders { limits, quotas, budgets, costs, traffic, tickets };
         let decision = if by_path.is_some_and(|group| group.as_str() == EXEMPT_GROUP) {
             // Only a route exempts: a caller cannot by naming the group.
             Decision::plain(Verdict::Allow, Reason::Exempt)
         } else if !policies.is_idle() || !queues.is_empty() || !held.traffic.is_idle() {
             let mut stages = Stages { held, queues };
-            let decision = policies::decide(policies, &mut stages, (now, latest), &subject, entry, access);
+            let decision = policies::decide(policies, &mut stages, (now, latest), &hashed, entry, access);
             held = stages.held;
             decision
         } else {
-            decide_by_limits(&mut held, queues, (now, latest), &subject, access)
+            decide_by_limits(&mut held, queues, (now, latest), &hashed, access)
         };
         if access == Access::Charge {
-            let measure =
-                metrics.record_decision(latest, &measured(held.limits, &subject, &decision), &decision);
+            let measure = metrics.record_decision(latest, &measured(secret, &hashed, &decision), &decision);
             if let Some(ticket) = decision.ticket
                 && let Some(memo) = held.tickets.memo_mut(ticket)
             {
@@ -621,10 +623,11 @@ fn decide_by_limits<const KEYS: usize, const LOG: usize, const TENANTS: usize>(
     held: &mut Holders<'_, KEYS, LOG, TENANTS>,
     queues: &mut PriorityScheduler<TENANTS>,
     (now, latest): (Now, Now),
-    subject: &Subject<'_>,
+    hashed: &HashedSubject<'_>,
     access: Access,
 ) -> Decision {
-    let clearance = match held.limits.check(now, subject, access) {
+    let subject = hashed.subject;
+    let clearance = match held.limits.check_hashed(now, hashed, access) {
         Ok(clearance) => clearance,
         Err(refusal) => return refused_by_limit(&refusal),
     };
@@ -639,5 +642,5 @@ fn decide_by_limits<const KEYS: usize, const LOG: usize, const TENANTS: usize>(
         return allowed(verdict, limit, None, None, None);
     }
     let mut stages = Stages { held: held.reborrow(), queues };
-    stages.decide_behind_limits(latest, subject, clearance, (None, None), access)
+    stages.decide_behind_limits(latest, hashed, clearance, (None, None), access)
 }

@@ -159,8 +159,6 @@ pub struct RateLimiter<const KEYS: usize, const LOG: usize> {
     /// The limits that match the request at hand: those in force from the front, those in shadow mode from the back.
     matches: [Match; LIMITS_MAX],
     matched: usize,
-    /// How many of those in force, the last ones, were named for the request and not found by its keys.
-    named: usize,
     shadowed: usize,
     /// Counts up whenever the matches are forgotten, so that an outdated clearance is known.
     serial: u64,
@@ -195,7 +193,6 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             grants: [Grant { extra: 0, until: 0 }; GRANTS_MAX],
             matches: [Match { limit: 0, place: Place::Limit, hash: KeyHash(0) }; LIMITS_MAX],
             matched: 0,
-            named: 0,
             shadowed: 0,
             serial: 0,
             absent: Absent { bucket: Bucket::Untouched, grant: 0, is_near: false },
@@ -228,9 +225,20 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// [`Refusal`] if a limit has none: the one with the longest wait, the first in the file among equals.
     #[inline(always)]
     pub fn check(&mut self, now: Now, subject: &Subject<'_>, access: Access) -> Result<Clearance, Refusal> {
+        self.check_hashed(now, &HashedSubject::new(subject, self.secret), access)
+    }
+
+    /// As [`RateLimiter::check`], and takes note of the hashes that it makes.
+    #[inline(always)]
+    pub(crate) fn check_hashed(
+        &mut self,
+        now: Now,
+        hashed: &HashedSubject<'_>,
+        access: Access,
+    ) -> Result<Clearance, Refusal> {
         let now = self.monotonic(now);
-        self.find_matches(now, subject, access);
-        self.assess_matches(now, subject, access)
+        self.find_matches(now, hashed, access);
+        self.assess_matches(now, hashed, access)
     }
 
     /// Tells whether all limits that were found have room.
@@ -238,9 +246,10 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     fn assess_matches(
         &mut self,
         now: Now,
-        subject: &Subject<'_>,
+        hashed: &HashedSubject<'_>,
         access: Access,
     ) -> Result<Clearance, Refusal> {
+        let subject = hashed.subject;
         let mut delay = Nanos::ZERO;
         let mut worst: Option<(usize, Reason, Wait)> = None;
         for index in 0..self.matched {
@@ -258,7 +267,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             }
         }
         if access == Access::Charge && self.registry.has_shadows() {
-            self.check_shadows(now, subject);
+            self.check_shadows(now, hashed);
         }
         if let Some((index, reason, retry)) = worst {
             let matched = self.matches[index];
@@ -391,20 +400,20 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
 
     /// Collects the limits in force that match: for each kind and unit the exact ones, or else the wildcard ones.
     #[inline(never)]
-    fn find_matches(&mut self, now: Now, subject: &Subject<'_>, access: Access) {
+    fn find_matches(&mut self, now: Now, hashed: &HashedSubject<'_>, access: Access) {
         // A clearance that was dropped has left its matches behind.
         self.forget_matches();
-        self.collect_matches::<false>(now, subject, access);
+        self.collect_matches::<false>(now, hashed, access);
     }
 
     /// Collects the limits that match, of those in shadow mode or of those in force: neither hides the other.
     #[inline(always)] // each to where it is called
-    fn collect_matches<const SHADOW: bool>(&mut self, now: Now, subject: &Subject<'_>, access: Access) {
+    fn collect_matches<const SHADOW: bool>(&mut self, now: Now, hashed: &HashedSubject<'_>, access: Access) {
         let counts = |entry: &Entry| if SHADOW { entry.is_shadow() } else { entry.is_in_force() };
         for index in 0..self.registry.kinds().len() {
             let kind = self.registry.kinds()[index];
-            let Some(key) = &subject.key(kind) else { continue };
-            let hash = self.secret.hash(kind, *key);
+            let Some(key) = &hashed.subject.key(kind) else { continue };
+            let hash = hashed.hash_of(&self.secret, kind, key);
             let mut replaced = UnitSet::default();
             let mut link = self.registry.first_exact(kind, hash);
             while let Some((id, entry, next)) = self.registry.follow(link) {
@@ -412,7 +421,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
                 if entry.hash == hash && entry.spec.scope.kind == kind && counts(entry) {
                     replaced.insert(entry.spec.unit);
                     let matched = if entry.is_per_client() {
-                        self.match_of_client(now, id, (hash, key), subject, access)
+                        self.match_of_client(now, id, (hash, key), hashed, access)
                     } else {
                         Match { limit: id.0, place: Place::Limit, hash }
                     };
@@ -425,7 +434,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
                 if counts(entry) && !replaced.contains(entry.spec.unit) {
                     let unlimited = matches!(entry.spec.algorithm, RateLimitAlgorithm::Unlimited);
                     let matched = if entry.is_per_client() {
-                        self.match_of_client(now, id, (hash, key), subject, access)
+                        self.match_of_client(now, id, (hash, key), hashed, access)
                     } else if unlimited {
                         Match { limit: id.0, place: Place::Limit, hash }
                     } else {
@@ -445,11 +454,14 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         now: Now,
         id: LimitId,
         (hash, key): (KeyHash, &KeyName<'_>),
-        subject: &Subject<'_>,
+        hashed: &HashedSubject<'_>,
         access: Access,
     ) -> Match {
-        let client = subject.key(Kind::Client).unwrap_or(KeyName::NO_CLIENT);
-        let hash = self.secret.hash_client(hash, client);
+        let (client, client_hash) = match hashed.subject.key(Kind::Client) {
+            Some(client) => (client, hashed.hash_of(&self.secret, Kind::Client, &client)),
+            None => (KeyName::NO_CLIENT, self.secret.hash(Kind::Client, KeyName::NO_CLIENT)),
+        };
+        let hash = self.secret.hash_both(hash, client_hash);
         Match { limit: id.0, place: self.place(now, id, hash, (key, Some(&client)), access), hash }
     }
 
@@ -743,7 +755,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     }
 
     fn forget_matches(&mut self) {
-        (self.matched, self.named, self.shadowed) = (0, 0, 0);
+        (self.matched, self.shadowed) = (0, 0);
         self.serial = self.serial.wrapping_add(1);
         self.log.forget_promises();
     }
@@ -762,18 +774,6 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             BucketName::format(format_args!("{name} client:{client}")).unwrap_or_default()
         } else {
             BucketName::excerpt(name.as_str())
-        }
-    }
-
-    /// Tells the hashes of the keys that were looked for in the check of the same subject, which is the last one. They
-    /// are under [`RateLimiter::secret`].
-    #[inline(always)]
-    pub(crate) fn tell_hashes(&self, hashed: &HashedSubject<'_>) {
-        for matched in &self.matches[..self.matched - self.named] {
-            let entry = self.registry.entry(LimitId(matched.limit));
-            if !entry.is_per_client() {
-                hashed.note(entry.spec.scope.kind, matched.hash);
-            }
         }
     }
 

@@ -304,9 +304,23 @@ impl<'a> HashedSubject<'a> {
 
     /// Takes note of the hash of the key of a kind.
     #[inline]
-    pub(crate) fn note(&self, kind: Kind, hash: KeyHash) {
+    fn note(&self, kind: Kind, hash: KeyHash) {
         self.known.set(self.known.get() | 1 << kind.index());
         self.hashes[kind.index()].set(hash);
+    }
+
+    /// The hash under `secret` of `key`, which is the subject's key of `kind`.
+    #[inline]
+    pub(crate) fn hash_of(&self, secret: &HashSecret, kind: Kind, key: &KeyName<'_>) -> KeyHash {
+        let is_under = self.secret == *secret;
+        if is_under && self.known.get() & 1 << kind.index() != 0 {
+            return self.hashes[kind.index()].get();
+        }
+        let hash = secret.hash(kind, *key);
+        if is_under {
+            self.note(kind, hash);
+        }
+        hash
     }
 
     /// The hash under `secret` of the key of `kind`; none if the request carries none.
@@ -322,10 +336,6 @@ impl<'a> HashedSubject<'a> {
     fn hash_anew(&self, secret: &HashSecret, kind: Kind) -> Option<KeyHash> {
         // By reference: a copy would wait until what it copies is written.
         let Some(key) = &self.subject.key(kind) else { return None };
-        let hash = secret.hash(kind, *key);
-        if self.secret == *secret {
-            self.note(kind, hash);
-        }
-        Some(hash)
+        Some(self.hash_of(secret, kind, key))
     }
 }

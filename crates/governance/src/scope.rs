@@ -495,14 +495,18 @@ impl HashSecret {
                 (2, &eight)
             }
         };
-        self.hash_parts(kind, form, name)
+        self.hash_parts(kind, form, name, |word| word)
     }
 
     /// The hash of a client under a key, for limits per client.
     #[must_use]
     pub fn hash_client(&self, key: KeyHash, client: KeyName<'_>) -> KeyHash {
-        let client = self.hash(Kind::Client, client);
-        KeyHash(self.hash_numbers([key.0, client.0].into_iter()))
+        self.hash_both(key, self.hash(Kind::Client, client))
+    }
+
+    /// The hash of two hashes in their order.
+    pub(crate) fn hash_both(&self, one: KeyHash, other: KeyHash) -> KeyHash {
+        KeyHash(self.hash_numbers([one.0, other.0].into_iter()))
     }
 
     /// A hash of numbers in their order.
@@ -514,32 +518,42 @@ impl HashSecret {
 
     #[inline(never)]
     fn hash_lower_case(&self, kind: Kind, name: NameRef<'_>) -> KeyHash {
-        let mut lower = [0; NAME_BYTES_MAX];
-        let lower = &mut lower[..name.as_str().len()];
-        lower.copy_from_slice(name.as_str().as_bytes());
-        lower.make_ascii_lowercase();
-        self.hash_parts(kind, 0, lower)
+        self.hash_parts(kind, 0, name.as_str().as_bytes(), lower_case)
     }
 
     /// Kind, form and length choose a key of their own, so that the parts of a key are told apart as if they stood in
     /// front of the name, and the name is read in whole words, the last one filled up with zeros: without copying
     /// it, and without a branch on how many bytes are left, which a processor would guess wrong for every other name.
+    /// `read` is what becomes of each word.
     #[inline(always)]
-    fn hash_parts(&self, kind: Kind, form: u8, name: &[u8]) -> KeyHash {
+    fn hash_parts(&self, kind: Kind, form: u8, name: &[u8], read: impl Fn(u64) -> u64) -> KeyHash {
         let length = u8::try_from(name.len()).unwrap_or(u8::MAX);
         let parts = u64::from_le_bytes([kind as u8, form, length, 0, 0, 0, 0, 0]);
         let mut hasher = SipHasher13::new_with_keys(self.k0, self.k1 ^ parts);
         let (words, rest) = name.as_chunks();
         for word in words {
-            hasher.write_u64(u64::from_le_bytes(*word));
+            hasher.write_u64(read(u64::from_le_bytes(*word)));
         }
-        hasher.write_u64(match name.last_chunk() {
+        hasher.write_u64(read(match name.last_chunk() {
             // What is left are the highest bytes, at most seven, of the name's last eight.
             Some(end) => u64::from_le_bytes(*end) >> 8 >> (8 * (7 - rest.len() % 8)),
             None => rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
-        });
+        }));
         KeyHash(hasher.finish())
     }
+}
+
+/// Eight bytes with each ASCII capital as its small letter.
+#[inline(always)]
+const fn lower_case(word: u64) -> u64 {
+    const EACH: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH: u64 = EACH << 7;
+    // Without their highest bits, no sum carries into the next byte.
+    let low = word & !HIGH;
+    let from_a = low.wrapping_add(EACH * (0x80 - b'A' as u64));
+    let above_z = low.wrapping_add(EACH * (0x7f - b'Z' as u64));
+    let capitals = from_a & !above_z & !word & HIGH;
+    word | capitals >> 2
 }
 
 #[cfg(test)]
@@ -555,6 +569,21 @@ mod tests {
         for kind in Kind::ALL {
             assert_eq!(Kind::from_word(kind.word()), Some(kind));
             assert_eq!(Kind::ALL[kind.index()], kind);
+        }
+    }
+
+    #[test]
+    fn every_byte_is_made_small_as_text_is() {
+        for byte in 0..=u8::MAX {
+            for place in 0..8 {
+                for around in [0, b'A', b'Z', b'z', u8::MAX] {
+                    let mut bytes = [around; 8];
+                    bytes[place] = byte;
+                    let lower = super::lower_case(u64::from_le_bytes(bytes)).to_le_bytes();
+                    bytes.make_ascii_lowercase();
+                    assert_eq!(lower, bytes);
+                }
+            }
         }
     }
 

@@ -159,6 +159,11 @@ impl TrafficController {
         self.secret = secret;
     }
 
+    /// What names of scopes are hashed with.
+    pub(crate) const fn secret(&self) -> HashSecret {
+        self.secret
+    }
+
     /// Whether neither the guard nor any scope has a say.
     #[must_use]
     #[inline]

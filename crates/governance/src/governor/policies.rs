@@ -3,11 +3,11 @@
 
 use super::queues::destination;
 use super::stages::{Destination, Entry, Stages};
-use super::traffic::{ask_guard, guarded, refused_by_guard};
+use super::traffic::{ask_guard, guard, refused_by_guard};
 use crate::decision::{Decision, Reason, Verdict, Wait};
 use crate::policy::{Action, PolicyContext, PolicyDecision, PolicyEngine, PolicyReason};
 use crate::rate_limiter::{Access, LimitId, RateLimiter};
-use crate::request::{RequestPriority, Subject};
+use crate::request::{HashedSubject, RequestPriority};
 use crate::time::Now;
 
 /// Asks the loop guard, and what is behind it.
@@ -16,22 +16,23 @@ pub(super) fn decide<const KEYS: usize, const LOG: usize, const TENANTS: usize>(
     policies: &mut PolicyEngine,
     stages: &mut Stages<'_, KEYS, LOG, TENANTS>,
     (now, latest): (Now, Now),
-    subject: &Subject<'_>,
+    hashed: &HashedSubject<'_>,
     entry: Entry,
     access: Access,
 ) -> Decision {
-    let destination = destination(stages.queues, subject.request, entry);
-    let class = destination.map(|destination| destination.class).or(subject.request.priority);
-    let guard = ask_guard(stages, latest, subject, class, access);
-    if let Some(refused) = guard.as_ref().and_then(refused_by_guard) {
+    let destination = destination(stages.queues, hashed.subject.request, entry);
+    let class = destination.map(|destination| destination.class).or(hashed.subject.request.priority);
+    let asked = ask_guard(stages, latest, hashed, class, access);
+    if let Some(refused) = asked.as_ref().and_then(refused_by_guard) {
         return refused;
     }
-    let decision =
-        decide_behind_guard(policies, stages, (now, latest), subject, (destination, class), access);
-    match &guard {
-        Some(answer) => guarded(answer, decision),
-        None => decision,
+    // It is changed where it lies: to copy it takes as long as to make it.
+    let mut decision =
+        decide_behind_guard(policies, stages, (now, latest), hashed, (destination, class), access);
+    if let Some(answer) = &asked {
+        guard(answer, &mut decision);
     }
+    decision
 }
 
 /// Asks the policies, if there are any, and the stages behind them as the policies will have it.
@@ -39,26 +40,27 @@ fn decide_behind_guard<const KEYS: usize, const LOG: usize, const TENANTS: usize
     policies: &mut PolicyEngine,
     stages: &mut Stages<'_, KEYS, LOG, TENANTS>,
     (now, latest): (Now, Now),
-    subject: &Subject<'_>,
+    hashed: &HashedSubject<'_>,
     (destination, class): (Option<Destination>, Option<RequestPriority>),
     access: Access,
 ) -> Decision {
     if policies.is_idle() {
-        return stages.decide((now, latest), subject, destination, access, None);
+        return stages.decide((now, latest), hashed, destination, access, None);
     }
-    let request = subject.request;
+    let request = hashed.subject.request;
     let context =
         PolicyContext { priority: class.unwrap_or_default(), ..PolicyContext::of(request, latest.wall) };
     let policy = match access {
         Access::Charge => policies.evaluate_request(latest, &context),
         Access::Peek => policies.peek(&context),
     };
-    let decision = match course(policies, stages.held.limits, &policy) {
-        Course::OwnLimits => stages.decide((now, latest), subject, destination, access, None),
-        Course::Throttled(limit) => stages.decide((now, latest), subject, destination, access, Some(limit)),
+    let mut decision = match course(policies, stages.held.limits, &policy) {
+        Course::OwnLimits => stages.decide((now, latest), hashed, destination, access, None),
+        Course::Throttled(limit) => stages.decide((now, latest), hashed, destination, access, Some(limit)),
         Course::Ended { verdict, reason, retry } => Decision { retry, ..Decision::plain(verdict, reason) },
     };
-    Decision { policy: Some(policy), ..decision }
+    decision.policy = Some(policy);
+    decision
 }
 
 /// How it goes on with a request.

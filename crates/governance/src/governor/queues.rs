@@ -242,6 +242,9 @@ pub(super) fn destination<const TENANTS: usize>(
     request: &Request<'_>,
     entry: Entry,
 ) -> Option<Destination> {
+    if queues.is_empty() {
+        return None;
+    }
     let queue = queues.find(request.service?.as_str())?;
     let class = request.priority.or(queues.get_sla(queue).map(|sla| sla.priority_level));
     Some(Destination { queue, class: class.unwrap_or_default(), entry })

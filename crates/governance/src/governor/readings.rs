@@ -12,25 +12,22 @@ use crate::metrics::{
 use crate::money::NanoUnits;
 use crate::outcome::Outcome;
 use crate::priority::PriorityScheduler;
-use crate::rate_limiter::RateLimiter;
 use crate::request::{HashedSubject, Request, Settlement, Subject};
-use crate::scope::{Kind, NameRef, Pattern, Scope};
+use crate::scope::{HashSecret, Kind, NameRef, Pattern, Scope};
 use crate::time::{Instant, Now};
 use crate::traffic::TrafficController;
 
 /// All of a rate, in parts of a million.
 const PPM: i128 = 1_000_000;
 
-/// Whose request it is. The hashes that the limits have made are taken as they are.
+/// Whose request it is, by hashes under `secret`.
 #[inline(always)] // not to copy what is read at once
-pub(super) fn measured<'a, const KEYS: usize, const LOG: usize>(
-    limits: &RateLimiter<KEYS, LOG>,
-    subject: &Subject<'a>,
+pub(super) fn measured<'a>(
+    secret: HashSecret,
+    hashed: &HashedSubject<'a>,
     decision: &Decision,
 ) -> Measured<'a> {
-    let secret = limits.secret();
-    let hashed = HashedSubject::new(subject, secret);
-    limits.tell_hashes(&hashed);
+    let subject = hashed.subject;
     let request = subject.request;
     let key = |kind: Kind, name: Option<NameRef<'a>>| {
         name.and_then(|name| hashed.hash(&secret, kind).map(|hash| Key { hash, name }))
@@ -82,8 +79,10 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         let request =
             Request { tenant: Some(event.tenant), service: Some(event.service), ..Request::default() };
         let subject = Subject { request: &request, group: None };
+        let secret = self.limits.secret();
+        let hashed = HashedSubject::new(&subject, secret);
         let Measured { service, tenant, .. } =
-            measured(&self.limits, &subject, &Decision::plain(Verdict::Allow, Reason::NoLimit));
+            measured(secret, &hashed, &Decision::plain(Verdict::Allow, Reason::NoLimit));
         self.metrics.record_cost_event(&CostEvent {
             service_id: service,
             tenant_id: tenant,

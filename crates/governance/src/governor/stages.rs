@@ -83,40 +83,45 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
     pub(super) fn decide(
         &mut self,
         (now, latest): (Now, Now),
-        subject: &Subject<'_>,
+        hashed: &HashedSubject<'_>,
         destination: Option<Destination>,
         access: Access,
         throttle: Option<LimitId>,
     ) -> Decision {
-        let call = match self.check_call(latest, subject, access) {
+        let call = match self.check_call(latest, hashed, access) {
             CallCheck::Unscoped => None,
             CallCheck::Cleared(call) => Some(call),
             CallCheck::Refused(scope, refusal) => return refused_by_breaker(scope, &refusal),
             CallCheck::Full(scope) => return Decision { scope: Some(scope), ..self.refuse_ticket(latest) },
         };
-        let decision = self.decide_call((now, latest), subject, (destination, call), access, throttle);
-        let Some(call) = call else { return decision };
-        if access == Access::Charge && !decision.is_allowed() {
-            self.held.traffic.count_denied(call);
+        let mut decision = self.decide_call((now, latest), hashed, (destination, call), access, throttle);
+        if let Some(call) = call {
+            if access == Access::Charge && !decision.is_allowed() {
+                self.held.traffic.count_denied(call);
+            }
+            decision.scope = Some(call.scope());
         }
-        Decision { scope: Some(call.scope()), ..decision }
+        decision
     }
 
     /// What the breaker of a call has to say, if it goes out to a scope.
-    fn check_call(&mut self, now: Now, subject: &Subject<'_>, access: Access) -> CallCheck {
-        let Some(route) = subject.request.route.filter(|_| self.held.traffic.has_rules()) else {
+    fn check_call(&mut self, now: Now, hashed: &HashedSubject<'_>, access: Access) -> CallCheck {
+        let Some(name) = hashed.subject.request.route.filter(|_| self.held.traffic.has_rules()) else {
+            return CallCheck::Unscoped;
+        };
+        let Some(hash) = hashed.hash(&self.held.traffic.secret(), Kind::Route) else {
             return CallCheck::Unscoped;
         };
         // A scope whose outcomes nobody tells leaves tickets for the calls of others.
         let open_max = (self.held.tickets.capacity() / 4).max(1);
-        self.held.traffic.check(now, route, u32::try_from(open_max).unwrap_or(u32::MAX), access)
+        self.held.traffic.check(now, (name, hash), u32::try_from(open_max).unwrap_or(u32::MAX), access)
     }
 
     /// Asks the stages behind the breaker.
     fn decide_call(
         &mut self,
         (now, latest): (Now, Now),
-        subject: &Subject<'_>,
+        hashed: &HashedSubject<'_>,
         (destination, call): (Option<Destination>, Option<Call>),
         access: Access,
         throttle: Option<LimitId>,
@@ -124,17 +129,17 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
         loop {
             let limits = &mut self.held.limits;
             let checked = match throttle {
-                None => limits.check(now, subject, access),
-                Some(throttle) => limits.check_throttled(now, subject, access, throttle),
+                None => limits.check_hashed(now, hashed, access),
+                Some(throttle) => limits.check_throttled(now, hashed, access, throttle),
             };
             let clearance = match checked {
                 Ok(clearance) => clearance,
                 Err(refusal) => return refused_by_limit(&refusal),
             };
-            let decision = self.decide_behind_limits(latest, subject, clearance, (destination, call), access);
+            let decision = self.decide_behind_limits(latest, hashed, clearance, (destination, call), access);
             let is_full = decision.reason == Reason::TicketsFull && access == Access::Charge;
             // Each time one less waits.
-            if !is_full || !self.make_room(latest, subject, destination) {
+            if !is_full || !self.make_room(latest, hashed, destination) {
                 return decision;
             }
         }
@@ -143,10 +148,9 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
     /// Lets one go of those that wait in the queue of a request, if there is one that would have to go for it were the
     /// queue full: there are as many tickets as can wait, but other requests have some too.
     #[cold]
-    fn make_room(&mut self, now: Now, subject: &Subject<'_>, destination: Option<Destination>) -> bool {
+    fn make_room(&mut self, now: Now, hashed: &HashedSubject<'_>, destination: Option<Destination>) -> bool {
         let Some(Destination { queue, class, .. }) = destination else { return false };
-        let hashed = HashedSubject::new(subject, self.held.limits.secret());
-        let request = self.to_queue(now, &hashed, class);
+        let request = self.to_queue(now, hashed, class);
         let Some(dropped) = self.queues.make_room(now.instant, queue, &request) else { return false };
         self.held.void(now, Ticket::from_bits(dropped.request_id));
         true
@@ -157,30 +161,29 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
     pub(super) fn decide_behind_limits(
         &mut self,
         now: Now,
-        subject: &Subject<'_>,
+        hashed: &HashedSubject<'_>,
         limits: Clearance,
         (destination, call): (Option<Destination>, Option<Call>),
         access: Access,
     ) -> Decision {
+        let subject = hashed.subject;
         let request = subject.request;
         let usage = request.usage();
-        let hashed = HashedSubject::new(subject, self.held.limits.secret());
-        self.held.limits.tell_hashes(&hashed);
         let amounts = QuotaAmounts::from(usage);
-        let Some(quotas) = self.held.quotas.check_hashed(now, &hashed, &amounts, access) else {
+        let Some(quotas) = self.held.quotas.check_hashed(now, hashed, &amounts, access) else {
             return self.refuse_by_quota(limits);
         };
         let estimate = match request.settlement {
             Settlement::Final => Estimate::Exact,
             Settlement::Reserve { .. } => Estimate::Dearest,
         };
-        let Ok(quote) = self.held.costs.quote_hashed(now, &hashed, &usage, estimate) else {
+        let Ok(quote) = self.held.costs.quote_hashed(now, hashed, &usage, estimate) else {
             let (limit, quota) = (self.held.limits.release(limits), self.held.quotas.release(quotas));
             let decision = Decision::plain(Verdict::Deny, Reason::PriceOutOfRange);
             return Decision { limit, quota, retry: Some(Wait::Never), ..decision };
         };
         let spent = QuotaAmounts::of_cost(quote.amount().map_or(0, NanoUnits::as_spent));
-        let Some(budgets) = self.held.budgets.check_hashed(now, &hashed, &spent, access) else {
+        let Some(budgets) = self.held.budgets.check_hashed(now, hashed, &spent, access) else {
             return self.refuse_by_budget(limits, quotas);
         };
         let needs_ticket =
@@ -190,7 +193,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
         }
         let mut cleared = Cleared { limits, quotas, quote, budgets, turn: None, call };
         if let Some(destination) = destination {
-            match self.find_turn(now, &hashed, destination, access) {
+            match self.find_turn(now, hashed, destination, access) {
                 Ok(turn) => cleared.turn = Some(turn),
                 Err(error) => return self.refuse_by_queue(cleared, error),
             }
@@ -373,11 +376,12 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
         if let Some(dropped) = dropped {
             self.held.void(now, dropped);
         }
-        let decision = Decision { ticket: Some(ticket), ..allowed(verdict, limit, quota, budget, price) };
-        match turn.and_then(|turn| turn.wait) {
-            Some(wait) => queued(verdict, wait, decision),
-            None => decision,
+        let mut decision = allowed(verdict, limit, quota, budget, price);
+        decision.ticket = Some(ticket);
+        if let Some(wait) = turn.and_then(|turn| turn.wait) {
+            queue(&mut decision, verdict, wait);
         }
+        decision
     }
 
     /// There is no ticket for a request. Room comes with the first hold that is due, or before.
@@ -412,11 +416,11 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
         let limit = self.held.limits.release(cleared.limits);
         let quota = self.held.quotas.release(cleared.quotas);
         let budget = self.held.budgets.release(cleared.budgets);
-        let decision = allowed(verdict, limit, quota, budget, cleared.quote.amount());
-        match cleared.turn.and_then(|turn| turn.wait) {
-            Some(wait) => queued(verdict, wait, decision),
-            None => decision,
+        let mut decision = allowed(verdict, limit, quota, budget, cleared.quote.amount());
+        if let Some(wait) = cleared.turn.and_then(|turn| turn.wait) {
+            queue(&mut decision, verdict, wait);
         }
+        decision
     }
 
     /// Settles one hold. Returns whether what it is of is still there.
@@ -465,9 +469,9 @@ fn refused_by_breaker(scope: ScopeId, refusal: &BreakerRefusal) -> Decision {
 }
 
 /// A request that waits for its service, and for its turn of leaky queues if that takes longer.
-fn queued(verdict: Verdict, wait: Nanos, decision: Decision) -> Decision {
+fn queue(decision: &mut Decision, verdict: Verdict, wait: Nanos) {
     let wait = if let Verdict::Delay(turn) = verdict { wait.max(turn) } else { wait };
-    Decision { verdict: Verdict::Queue(wait), reason: Reason::Queued, ..decision }
+    (decision.verdict, decision.reason) = (Verdict::Queue(wait), Reason::Queued);
 }
 
 /// What a price gives back: all that was charged before becomes cheaper where a volume price falls.

@@ -8,7 +8,7 @@ use crate::loop_guard::{GuardAnswer, GuardReason, GuardVerdict, LoopKey};
 use crate::money::NanoUnits;
 use crate::outcome::{CompleteError, Completion, Outcome};
 use crate::rate_limiter::Access;
-use crate::request::{Request, RequestPriority, Subject};
+use crate::request::{HashedSubject, Request, RequestPriority, Subject};
 use crate::scope::{HashSecret, KeyHash, Kind, Name, NameRef, ScopeError};
 use crate::tickets::Ticket;
 use crate::time::Now;
@@ -81,7 +81,9 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         let by_path = self.routes.by_path(request);
         let subject = Subject { request, group: request.group.or(by_path) };
         let decision = Decision::plain(Verdict::Allow, Reason::NoLimit);
-        let measure = self.metrics.locate(now, &measured(&self.limits, &subject, &decision));
+        let secret = self.limits.secret();
+        let hashed = HashedSubject::new(&subject, secret);
+        let measure = self.metrics.locate(now, &measured(secret, &hashed, &decision));
         self.count_outcome(now, measure, outcome, NanoUnits::ZERO, 0);
     }
 }
@@ -103,7 +105,7 @@ impl InboundAnswer {
 pub(super) fn ask_guard<const KEYS: usize, const LOG: usize, const TENANTS: usize>(
     stages: &mut Stages<'_, KEYS, LOG, TENANTS>,
     now: Now,
-    subject: &Subject<'_>,
+    hashed: &HashedSubject<'_>,
     class: Option<RequestPriority>,
     access: Access,
 ) -> Option<GuardAnswer> {
@@ -111,7 +113,7 @@ pub(super) fn ask_guard<const KEYS: usize, const LOG: usize, const TENANTS: usiz
     if guard.is_idle() {
         return None;
     }
-    let asked = ask(subject, stages.held.limits.secret());
+    let asked = ask(hashed, stages.held.limits.secret());
     let key = asked.as_ref().map(|(hash, caller, target)| LoopKey { hash: *hash, caller, target });
     Some(match access {
         Access::Charge => guard.admit(now.instant, key.as_ref(), class),
@@ -131,24 +133,25 @@ pub(super) fn refused_by_guard(answer: &GuardAnswer) -> Option<Decision> {
 }
 
 /// What the guard adds to the decision about a request that it has let pass.
-pub(super) fn guarded(answer: &GuardAnswer, decision: Decision) -> Decision {
+pub(super) fn guard(answer: &GuardAnswer, decision: &mut Decision) {
     if !decision.is_allowed() {
-        return decision;
+        return;
     }
-    let verdict = match (answer.verdict, decision.verdict) {
+    decision.level = answer.service;
+    decision.verdict = match (answer.verdict, decision.verdict) {
         (GuardVerdict::Delay(delay), Verdict::Allow) => Verdict::Delay(delay),
         (GuardVerdict::Delay(delay), Verdict::Delay(turn)) => Verdict::Delay(turn.max(delay)),
         (GuardVerdict::Delay(delay), Verdict::Queue(wait)) => Verdict::Queue(wait.max(delay)),
         (_, verdict) => verdict,
     };
-    Decision { verdict, level: answer.service, ..decision }
 }
 
 /// Who asks for what: the client, else the API key, the user or the tenant; and the path, else the route or the service.
 /// None if either is not known.
-fn ask<'a>(subject: &'a Subject<'_>, secret: HashSecret) -> Option<(KeyHash, Caller<'a>, Target<'a>)> {
+fn ask<'a>(hashed: &HashedSubject<'a>, secret: HashSecret) -> Option<(KeyHash, Caller<'a>, Target<'a>)> {
+    let subject = hashed.subject;
     let callers = [Kind::Client, Kind::Key, Kind::User, Kind::Tenant];
-    let (kind, key) = callers.into_iter().find_map(|kind| Some((kind, subject.key(kind)?)))?;
+    let (kind, caller) = callers.into_iter().find_map(|kind| Some((kind, hashed.hash(&secret, kind)?)))?;
     let request = subject.request;
     let (form, target): (u64, &[u8]) = match (request.path, request.route, request.service) {
         (Some(path), _, _) => (1, path),
@@ -161,7 +164,7 @@ fn ask<'a>(subject: &'a Subject<'_>, secret: HashSecret) -> Option<(KeyHash, Cal
     last[..rest.len()].copy_from_slice(rest);
     let words = words.iter().chain([&last]).map(|word| u64::from_le_bytes(*word));
     let length = target.len() as u64;
-    let head = [secret.hash(kind, key).0, form, length];
+    let head = [caller.0, form, length];
     let hash = KeyHash(secret.hash_numbers(head.into_iter().chain(words)));
     Some((hash, Caller { subject, kind, secret }, Target(target)))
 }

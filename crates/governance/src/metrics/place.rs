@@ -35,10 +35,8 @@ impl GovernanceCollector {
     }
 
     /// The hash of the service that a request was for; none if it named none, or has no series of its own.
-    pub(crate) fn service_of(&mut self, id: MeasureId) -> Option<KeyHash> {
-        let series = self.known(id)?;
-        let (_, pair) = self.series.with_pair(series);
-        pair.service.map(|key| key.hash)
+    pub(crate) fn service_of(&self, id: MeasureId) -> Option<KeyHash> {
+        self.series.service_of(self.known(id)?)
     }
 
     /// The series of a request that was counted since everything was forgotten.

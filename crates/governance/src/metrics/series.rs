@@ -244,6 +244,13 @@ impl SeriesTable {
         (other, Pair { service: None, tenant: None })
     }
 
+    /// The hash of the service of a series; none if its pair has none, and for that of all others.
+    pub(super) fn service_of(&self, id: SeriesId) -> Option<KeyHash> {
+        let SeriesId::Own(place) = id else { return None };
+        let series = self.table.get(place)?;
+        (!self.names[place.index()][0].is_empty()).then_some(series.service)
+    }
+
     /// Every series in the order of coming, as it stands in a window, and that of all others last if it has anything.
     pub(super) fn views(&self, window: u64) -> impl Iterator<Item = SeriesView<'_>> + '_ {
         self.each().map(move |(names, series)| {

@@ -10,17 +10,17 @@ use super::{Access, LIMITS_MAX, Match, RateLimiter};
 use crate::limit::RateLimitAlgorithm;
 use crate::mode::Mode;
 use crate::rate_limiter::LimitId;
-use crate::request::Subject;
+use crate::request::{HashedSubject, Subject};
 use crate::time::Now;
 
 impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// Finds the shadow limits that match, and counts for each whether it would refuse.
     #[inline(never)]
-    pub(super) fn check_shadows(&mut self, now: Now, subject: &Subject<'_>) {
-        self.collect_matches::<true>(now, subject, Access::Charge);
+    pub(super) fn check_shadows(&mut self, now: Now, hashed: &HashedSubject<'_>) {
+        self.collect_matches::<true>(now, hashed, Access::Charge);
         for index in LIMITS_MAX - self.shadowed..LIMITS_MAX {
             let matched = self.matches[index];
-            self.would_refuse(now, matched, self.cost(subject, matched));
+            self.would_refuse(now, matched, self.cost(hashed.subject, matched));
         }
     }
 

@@ -2,7 +2,8 @@
 
 use super::{Access, Clearance, LimitId, Match, Place, RateLimiter, Refusal};
 use crate::limit::RateLimitAlgorithm;
-use crate::request::Subject;
+use crate::request::HashedSubject;
+use crate::scope::Pattern;
 use crate::time::Now;
 
 impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
@@ -14,20 +15,20 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
     /// # Errors
     /// As [`RateLimiter::check`].
     #[inline(never)]
-    pub fn check_throttled(
+    pub(crate) fn check_throttled(
         &mut self,
         now: Now,
-        subject: &Subject<'_>,
+        hashed: &HashedSubject<'_>,
         access: Access,
         throttle: LimitId,
     ) -> Result<Clearance, Refusal> {
         let now = self.monotonic(now);
-        self.find_matches(now, subject, access);
-        self.add_match(now, subject, access, throttle);
-        self.assess_matches(now, subject, access)
+        self.find_matches(now, hashed, access);
+        self.add_match(now, hashed, access, throttle);
+        self.assess_matches(now, hashed, access)
     }
 
-    fn add_match(&mut self, now: Now, subject: &Subject<'_>, access: Access, id: LimitId) {
+    fn add_match(&mut self, now: Now, hashed: &HashedSubject<'_>, access: Access, id: LimitId) {
         let is_matched = self.matches[..self.matched].iter().any(|matched| matched.limit == id.0);
         if is_matched || !self.registry.entry(id).is_in_force() {
             return;
@@ -37,10 +38,13 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         let has_one = !entry.is_keyed() || matches!(entry.spec.algorithm, RateLimitAlgorithm::Unlimited);
         let matched = if has_one {
             Match { limit: id.0, place: Place::Limit, hash }
-        } else if let Some(key) = &scope.key().or_else(|| subject.key(scope.kind)) {
-            let hash = self.secret.hash(scope.kind, *key);
+        } else if let Some(key) = &scope.key().or_else(|| hashed.subject.key(scope.kind)) {
+            let hash = match scope.pattern {
+                Pattern::Any => hashed.hash_of(&self.secret, scope.kind, key),
+                Pattern::Exact(_) => hash,
+            };
             if is_per_client {
-                self.match_of_client(now, id, (hash, key), subject, access)
+                self.match_of_client(now, id, (hash, key), hashed, access)
             } else {
                 Match { limit: id.0, place: self.place(now, id, hash, (key, None), access), hash }
             }
@@ -48,6 +52,5 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             Match { limit: id.0, place: Place::Overflow, hash }
         };
         self.note::<false>(matched);
-        self.named = 1;
     }
 }

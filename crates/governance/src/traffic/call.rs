@@ -6,7 +6,7 @@ use crate::chained_table::Place;
 use crate::outcome::{AttemptReport, Outcome};
 use crate::rate_limiter::Access;
 use crate::retry::{Attempt, RetryDecision};
-use crate::scope::{KeyHash, KeyName, Kind, NameRef};
+use crate::scope::{KeyHash, NameRef};
 use crate::time::{Nanos, Now};
 
 /// Whether a call may be made.
@@ -46,10 +46,15 @@ pub struct CallReport {
 }
 
 impl TrafficController {
-    /// Whether a call of this route may be made. A refusal is counted unless it is only a look. No scope may have more than
+    /// Whether a call of this route, which is told with its hash, may be made. A refusal is counted unless it is only a look. No scope may have more than
     /// `open_max` calls whose outcome is still to come: the tickets that are left are for others.
-    pub(crate) fn check(&mut self, now: Now, name: NameRef<'_>, open_max: u32, access: Access) -> CallCheck {
-        let hash = self.secret.hash(Kind::Route, KeyName::LowerCase(name));
+    pub(crate) fn check(
+        &mut self,
+        now: Now,
+        (name, hash): (NameRef<'_>, KeyHash),
+        open_max: u32,
+        access: Access,
+    ) -> CallCheck {
         let Some(place) = self.place_for(hash, name, access) else { return CallCheck::Unscoped };
         let Some(scope) = self.scopes.get_mut(place) else { return CallCheck::Unscoped };
         if scope.open >= open_max {

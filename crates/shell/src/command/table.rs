@@ -132,7 +132,7 @@ pub const COMMANDS: &[CommandSpec] = &[
             &[
                 positional(
                     "subject",
-                    ValueKind::OneOf(&["ratelimit", "quota", "cost", "policy", "priority"]),
+                    ValueKind::OneOf(&["ratelimit", "quota", "cost", "policy", "priority", "traffic"]),
                     "what to measure (default ratelimit)",
                 ),
                 JSON,

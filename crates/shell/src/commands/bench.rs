@@ -3,23 +3,26 @@
 mod admission;
 mod policy;
 mod queue;
+mod traffic;
 
 use super::replay::each_second;
 use super::{Context, Failed, Outcome, wide};
 use crate::command::Invocation;
-use crate::engine::{Governor, KEYS};
+use crate::engine::{Engine, Governor, KEYS};
 use crate::random::SplitMix;
 use crate::render::{Cell, Column, Grouped, Table};
 use crate::system::System;
 use crate::term::Style;
 use admission::{Admission, By};
 use core::fmt;
+use governance::config::Config;
 use governance::export::ObjectWriter;
 use governance::scope::HashSecret;
 use governance::text::Text;
 use governance::time::{Nanos, Now};
 use policy::Evaluation;
 use queue::Waiting;
+use traffic::{Calls, Stages};
 
 /// How long each case is measured at least.
 const MEASURED: Nanos = Nanos(300_000_000);
@@ -36,7 +39,12 @@ trait Work {
     /// How many different things are asked about.
     fn keys(&self) -> usize;
 
-    /// Sets up an empty governor so that it knows all keys; none if something is refused.
+    /// Adds to an empty configuration what has to be there at first; none if something is refused.
+    fn configure(&self, _config: &mut Config) -> Option<()> {
+        Some(())
+    }
+
+    /// Sets up a governor that has only been configured so that it knows all keys; none if something is refused.
     fn prepare(&mut self, governor: &mut Governor, now: Now) -> Option<()>;
 
     /// What is measured, once, with the key of that number. Tells whether it went as it must.
@@ -56,6 +64,7 @@ enum Kind {
     /// So many policies.
     Evaluate(usize),
     Wait,
+    Call(Stages),
 }
 
 impl Case {
@@ -98,6 +107,11 @@ const POLICY: [Case; 2] = [
 const PRIORITY: [Case; 1] =
     [Case { name: "256 tenants x 5 classes: dequeue + complete + enqueue", kind: Kind::Wait }];
 
+const TRAFFIC: [Case; 2] = [
+    Case { name: "breaker + retry policy: admit + complete", kind: Kind::Call(Stages::Breaker) },
+    Case { name: "everything: admit + complete", kind: Kind::Call(Stages::All) },
+];
+
 /// The most cases that a subject has.
 const CASES_MAX: usize = 3;
 
@@ -130,6 +144,10 @@ const DECISIONS: Repeated =
 const CYCLES: Repeated =
     Repeated { plural: "cycles", each_second: "cycles/s", key_each_second: "cycles_per_second" };
 
+/// A request that is decided, and its outcome.
+const CALLS: Repeated =
+    Repeated { plural: "calls", each_second: "calls/s", key_each_second: "calls_per_second" };
+
 /// Measures the second governor: for every decision the clock is read and a request is made.
 pub(super) fn bench(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
     let (subject, repeated, cases): (_, _, &[Case]) = match invocation.positional(0) {
@@ -137,6 +155,7 @@ pub(super) fn bench(context: &mut Context<'_>, invocation: &Invocation<'_>) -> O
         Some("cost") => ("cost", &DECISIONS, &COST),
         Some("policy") => ("policy", &DECISIONS, &POLICY),
         Some("priority") => ("priority", &CYCLES, &PRIORITY),
+        Some("traffic") => ("traffic", &CALLS, &TRAFFIC),
         _ => ("ratelimit", &DECISIONS, &RATELIMIT),
     };
     let mut results = [None; CASES_MAX];
@@ -194,14 +213,21 @@ fn measure(context: &mut Context<'_>, Case { name, kind }: Case) -> Result<Measu
         Kind::Admit(admission) => run(context, name, admission),
         Kind::Evaluate(rules) => run(context, name, Evaluation::new(rules)),
         Kind::Wait => run(context, name, Waiting::new()),
+        Kind::Call(stages) => run(context, name, Calls { stages }),
     }
 }
 
 /// Has the work done over and over, in the second governor.
 fn run(context: &mut Context<'_>, name: &'static str, mut work: impl Work) -> Result<Measured, Failed> {
     context.engine.replayed = Text::EMPTY;
-    context.engine.replay.reset(HashSecret::from_seed(1));
-    let prepared = work.prepare(&mut context.engine.replay, context.system.now());
+    let Engine { replay, staging, .. } = &mut *context.engine;
+    replay.reset(HashSecret::from_seed(1));
+    staging.clear();
+    let now = context.system.now();
+    let prepared = work
+        .configure(staging)
+        .and_then(|()| replay.configure(now, staging).ok())
+        .and_then(|()| work.prepare(replay, now));
     if prepared.is_none() {
         return Err(context.fail(format_args!("the configuration of the benchmark was refused")));
     }

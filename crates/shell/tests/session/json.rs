@@ -163,6 +163,7 @@ const LINES: &[&str] = &[
     "bench cost",
     "bench policy",
     "bench priority",
+    "bench traffic",
     "memory",
     "ls",
     "history",

@@ -6,7 +6,7 @@ use crate::governor::Governor;
 use crate::limit::LimitState;
 use crate::mode::Mode;
 use crate::rate_limiter::{Access, LimitId};
-use crate::request::{Request, Subject};
+use crate::request::{HashedSubject, Request, Subject};
 use crate::scope::Kind;
 
 type Small = Governor<64, 64>;
@@ -14,7 +14,8 @@ type Small = Governor<64, 64>;
 /// Charges a request under the limits that match, and one more. Tells which spoke, or why not.
 fn charge(governor: &mut Small, request: &Request<'_>, throttle: LimitId) -> Result<Option<LimitId>, Reason> {
     let subject = Subject { request, group: None };
-    let checked = governor.limits.check_throttled(at(0), &subject, Access::Charge, throttle);
+    let hashed = HashedSubject::new(&subject, governor.limits.secret());
+    let checked = governor.limits.check_throttled(at(0), &hashed, Access::Charge, throttle);
     let clearance = checked.map_err(|refusal| refusal.reason)?;
     Ok(governor.limits.charge(&subject, clearance).map(|standing| standing.limit))
 }

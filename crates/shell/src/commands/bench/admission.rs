@@ -11,7 +11,7 @@ use governance::time::{Cycle, Nanos, Now, Schedule, WallTime};
 use governance::units::Rate;
 
 /// More than is used while it is measured.
-const AMPLE: u64 = 1_000_000_000_000_000;
+pub(super) const AMPLE: u64 = 1_000_000_000_000_000;
 
 /// What requests are decided by.
 #[derive(Clone, Copy)]
@@ -97,10 +97,10 @@ impl Work for Admission {
 
 /// The name of a key: `user-` and its number in hexadecimal, made without the formatting machinery, which would
 /// cost more than the decision.
-struct KeyText([u8; 10]);
+pub(super) struct KeyText([u8; 10]);
 
 impl KeyText {
-    fn of(key: usize) -> Self {
+    pub(super) fn of(key: usize) -> Self {
         let mut text = *b"user-00000";
         let mut rest = key;
         for digit in text.iter_mut().rev().take(5) {
@@ -110,7 +110,7 @@ impl KeyText {
         Self(text)
     }
 
-    fn as_str(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         core::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
