@@ -299,7 +299,7 @@ impl Short {
 
     /// Goes through all sequences of up to `left` more events, and says how many there were.
     fn explore(&self, left: u32) -> u64 {
-        let mut engine = self.pair.engine.clone();
+        let mut engine = self.pair.engine;
         assert_eq!(settle(&mut engine, &self.pair.spec, self.now), Ok(()));
         if left == 0 {
             return 1;

@@ -183,7 +183,7 @@ struct Totals {
 /// which are unlimited, and asserts that it counts what the model says.
 fn compare_replay(name: &str, content: &[u8], policies: &Policies) {
     let mut engine = SHELL.lock().unwrap_or_else(PoisonError::into_inner);
-    let Engine { replay: governor, line, .. } = &mut *engine;
+    let Engine { replay: governor, timeline, line, .. } = &mut *engine;
     governor.reset(HashSecret::from_seed(1));
     for (place, limit) in LIMITS.into_iter().enumerate() {
         let limit = Limit::on(&format!("service:{place}"), Algorithm::Unlimited).named(limit);
@@ -196,7 +196,7 @@ fn compare_replay(name: &str, content: &[u8], policies: &Policies) {
     let service = NameRef::new("web").expect("a name");
     let options = ReplayOptions { service, tenant: TenantSource::Key(Kind::User), from: None, to: None };
     let mut replay = Replay::new(content, options, line).expect("a log");
-    while replay.step(governor, line, 1_000) == Progress::More {}
+    while replay.step(governor, timeline, line, 1_000) == Progress::More {}
     let report = replay.report();
 
     let reader = Reader::new(policies);

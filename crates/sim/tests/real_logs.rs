@@ -223,7 +223,7 @@ fn compare_replay(engine: &mut Engine, content: &[u8], log: &Log, decided: &[Dec
     let mut upcoming = decided.iter().peekable();
     let mut expected: BTreeMap<&str, Counts> = BTreeMap::new();
     let (mut requests, mut allowed, mut line) = (0, 0, 0);
-    while replay.step(&mut engine.replay, &mut engine.line, 1) == Progress::More {
+    while replay.step(&mut engine.replay, &mut engine.timeline, &mut engine.line, 1) == Progress::More {
         line += 1;
         if let Some(Decided { outcome, .. }) = upcoming.next_if(|decided| decided.line == line) {
             requests += 1;

@@ -6,7 +6,7 @@ use crate::governor::Governor;
 use crate::limit::{LimitDraft, LimitSpec, LimitState, Per, RateLimitAlgorithm};
 use crate::mode::Mode;
 use crate::rate_limiter::{Access, LimitError, LimitId, Settled};
-use crate::request::{Request, Subject};
+use crate::request::{HashedSubject, Request, Subject};
 use crate::scope::{BucketKey, Kind};
 use crate::time::Nanos;
 use std::collections::BTreeMap;
@@ -259,7 +259,8 @@ fn a_policy_throttles_by_the_client() {
     for (actor, passes) in [("ada", true), ("ada", false), ("bob", true)] {
         let request = Request { actor: Some(name(actor)), ..Request::default() };
         let subject = Subject { request: &request, group: None };
-        let checked = governor.limits.check_throttled(at(0), &subject, Access::Charge, ids[0]);
+        let hashed = HashedSubject::new(&subject, governor.limits.secret());
+        let checked = governor.limits.check_throttled(at(0), &hashed, Access::Charge, ids[0]);
         assert_eq!(checked.is_ok(), passes);
         if let Ok(clearance) = checked {
             governor.limits.charge(&subject, clearance);
