@@ -163,6 +163,13 @@ impl GovernanceAlerts {
         }
     }
 
+    /// When the rules are to be looked at next; none if there are none.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Instant> {
+        (self.count > 0)
+            .then(|| if self.has_ticked { self.ticked_at.after(EVALUATION_PERIOD) } else { Instant(0) })
+    }
+
     /// Whether there are no rules, so that nothing has to be read for them.
     #[must_use]
     pub const fn is_idle(&self) -> bool {

@@ -377,22 +377,24 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
     ) -> Result<Completion, CompleteError> {
         let now = self.monotonic(now);
         self.expire(now);
-        let memo = self.tickets.look_up(ticket).map_err(CompleteError::Ticket)?;
-        if memo.waits && outcome.disposition == Disposition::Commit {
+        // Field by field: a copy of the whole would wait until all of it is written.
+        let Memo { usage, reserves, waits, measure, .. } =
+            *self.tickets.look_up(ticket).map_err(CompleteError::Ticket)?;
+        if waits && outcome.disposition == Disposition::Commit {
             return Err(CompleteError::Waiting);
         }
-        if outcome.has_amounts() && !memo.reserves && !memo.waits {
+        if outcome.has_amounts() && !reserves && !waits {
             return Err(CompleteError::NothingReserved);
         }
-        let taken = outcome.actual(&memo.usage)?;
-        let actual = if memo.reserves { taken } else { memo.usage };
+        let taken = outcome.actual(&usage)?;
+        let actual = if reserves { taken } else { usage };
         if let Some(Hold::Cost(hold)) = self.tickets.next_hold(ticket)
             && self.costs.price_of(now, hold, &actual).is_err()
         {
             return Err(CompleteError::PriceOutOfRange);
         }
         let mut completion = Completion {
-            reserved: memo.usage,
+            reserved: usage,
             actual,
             posted: None,
             settled: 0,
@@ -412,9 +414,8 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         }
         (completion.posted, completion.call) = (settlements.posted, settlements.call);
         if outcome.disposition == Disposition::Commit {
-            let tokens = i128::from(actual.tokens) - i128::from(memo.usage.tokens);
-            let tokens = i64::try_from(tokens).unwrap_or(if tokens < 0 { i64::MIN } else { i64::MAX });
-            self.count_outcome(now, memo.measure, outcome, completion.posted.unwrap_or_default(), tokens);
+            let tokens = if reserves { actual.tokens } else { 0 };
+            self.count_outcome(now, measure, outcome, completion.posted.unwrap_or_default(), tokens);
         }
         self.tickets.end(
             ticket,
@@ -462,12 +463,13 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         self.tick_alerts(now);
     }
 
-    /// When [`Governor::tick`] has something to give back or to let go; none if no ticket is open.
+    /// When [`Governor::tick`] has something to give back, to let go or to look at; none if no ticket is open and there are
+    /// no alerts.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
         // Whatever waits has a ticket.
-        let next = self.tickets.next_due()?;
-        Some(self.queues.next_due().map_or(next, |due| due.min(next)))
+        let dues = [self.tickets.next_due(), self.queues.next_due(), self.alerts.next_due()];
+        dues.into_iter().flatten().min()
     }
 
     /// The tickets whose outcome is still to come, with what their requests were charged or have reserved, and when
@@ -593,10 +595,9 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
             // Only a route exempts: a caller cannot by naming the group.
             Decision::plain(Verdict::Allow, Reason::Exempt)
         } else if !policies.is_idle() || !queues.is_empty() || !held.traffic.is_idle() {
-            let mut stages = Stages { held, queues };
-            let decision = policies::decide(policies, &mut stages, (now, latest), &hashed, entry, access);
-            held = stages.held;
-            decision
+            // The decision is written where it is given back from.
+            let mut stages = Stages { held: held.reborrow(), queues };
+            policies::decide(policies, &mut stages, (now, latest), &hashed, entry, access)
         } else {
             decide_by_limits(&mut held, queues, (now, latest), &hashed, access)
         };

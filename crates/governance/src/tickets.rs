@@ -300,13 +300,13 @@ impl<H: Copy, M: Copy, const TENANTS: usize> Tickets<H, M, TENANTS> {
     }
 
     /// The memo of an open ticket; what asks for another one is counted.
-    pub(crate) fn look_up(&mut self, ticket: Ticket) -> Result<M, TicketError> {
+    pub(crate) fn look_up(&mut self, ticket: Ticket) -> Result<&M, TicketError> {
         let entry = self.entries.as_flattened().get(ticket.index as usize);
         let error = match entry.filter(|entry| entry.generation == ticket.generation && entry.generation != 0)
         {
             None => TicketError::Unknown,
             Some(entry) => match entry.state {
-                State::Open => return Ok(entry.memo),
+                State::Open => return Ok(&entry.memo),
                 State::Settled => TicketError::Settled,
                 State::Voided => TicketError::Voided,
                 State::Expired => TicketError::Expired,
@@ -398,9 +398,9 @@ impl<H: Copy, M: Copy, const TENANTS: usize> Tickets<H, M, TENANTS> {
     /// Ends an open ticket whose holds have been taken.
     pub(crate) fn end(&mut self, ticket: Ticket, ending: Ending) {
         let index = ticket.index as usize;
-        let entry = *self.entry(index);
-        assert!(entry.position != 0 && entry.holds == 0, "a ticket ends once, and holds nothing then");
-        self.leave_heap(entry.position as usize - 1);
+        let Entry { position, holds, .. } = *self.entry(index);
+        assert!(position != 0 && holds == 0, "a ticket ends once, and holds nothing then");
+        self.leave_heap(position as usize - 1);
         let entry = self.entry_mut(index);
         entry.state = match ending {
             Ending::Settled => State::Settled,
@@ -580,7 +580,7 @@ mod tests {
         assert!(tickets.has_room(24) && !tickets.has_room(25));
         let again = tickets.open((), Instant(u64::MAX));
         assert_eq!(tickets.look_up(open[2]), Err(TicketError::Unknown), "its place was used again");
-        assert_eq!(tickets.look_up(again), Ok(()));
+        assert_eq!(tickets.look_up(again), Ok(&()));
         assert_eq!(tickets.look_up("0-0".parse().unwrap()), Err(TicketError::Unknown));
         tickets.clear();
         assert_eq!(tickets.look_up(again), Err(TicketError::Voided));
@@ -593,8 +593,10 @@ mod tests {
         let mut tickets = Tickets::<u32, (), 1>::new(0, ());
         let ticket = tickets.open((), Instant(7));
         assert_eq!((tickets.next_due(), tickets.take_due(Instant(6))), (Some(Instant(7)), None));
-        assert_eq!((tickets.look_up(ticket), tickets.take_due(Instant(7))), (Ok(()), None));
-        assert_eq!((tickets.look_up(ticket), tickets.stats().open), (Err(TicketError::Expired), 0));
+        assert_eq!(tickets.look_up(ticket), Ok(&()));
+        assert_eq!(tickets.take_due(Instant(7)), None);
+        assert_eq!(tickets.look_up(ticket), Err(TicketError::Expired));
+        assert_eq!(tickets.stats().open, 0);
     }
 
     #[test]
@@ -605,7 +607,7 @@ mod tests {
         tickets.hold(ticket, 2, Instant(20));
         assert_eq!((tickets.next_due(), tickets.take_due(Instant(19))), (Some(Instant(20)), None));
         assert_eq!((tickets.take_due(Instant(20)), tickets.take_due(Instant(20))), (Some((2, ())), None));
-        assert_eq!(tickets.look_up(ticket), Ok(()));
+        assert_eq!(tickets.look_up(ticket), Ok(&()));
         assert_eq!(
             (tickets.take_due(Instant(50)), tickets.look_up(ticket)),
             (Some((1, ())), Err(TicketError::Expired))
@@ -642,7 +644,7 @@ mod tests {
                     3 => {
                         let chosen = naive.keys().cycle().nth(usize::try_from(number).unwrap()).cloned();
                         if let Some((ticket, holds)) = chosen.and_then(|key| naive.remove(&key)) {
-                            assert_eq!(tickets.look_up(ticket), Ok(()));
+                            assert_eq!(tickets.look_up(ticket), Ok(&()));
                             let taken: Vec<_> = std::iter::from_fn(|| tickets.take_hold(ticket)).collect();
                             assert_eq!(taken, holds.iter().rev().map(|(hold, _)| *hold).collect::<Vec<_>>());
                             tickets.end(ticket, Ending::Settled);

@@ -173,9 +173,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
             while let Some(hold) = self.tickets.take_hold_if(ticket, Hold::is_of_an_amount) {
                 self.stages().settle(now, &hold, &usage, None, &mut settlements);
             }
-            if let Some(posted) = settlements.posted {
-                self.metrics.record_charge(now, measure, posted);
-            }
+            self.metrics.record_charge(now, measure, settlements.posted.unwrap_or_default(), usage.tokens);
         }
         let due = now.instant.after(expires_in);
         self.tickets.renew(ticket, |hold| match hold {
@@ -219,12 +217,12 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
     fn waiting_place(&mut self, now: Now, ticket: Ticket) -> Result<(Now, QueueTicket), WaitingError> {
         let now = self.monotonic(now);
         self.expire(now);
-        let memo = self.tickets.look_up(ticket).map_err(WaitingError::Ticket)?;
+        let waits = self.tickets.look_up(ticket).map_err(WaitingError::Ticket)?.waits;
         let mut places = self.tickets.holds_of(ticket).filter_map(|hold| match hold {
             Hold::Queue(place) => Some(*place),
             _ => None,
         });
-        let place = places.next().filter(|_| memo.waits);
+        let place = places.next().filter(|_| waits);
         place.map(|place| (now, place)).ok_or(WaitingError::NotWaiting)
     }
 

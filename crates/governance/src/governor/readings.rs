@@ -41,15 +41,12 @@ pub(super) fn measured<'a>(
         },
     };
     let tenant = key(Kind::Tenant, request.tenant);
-    let tokens = if decision.is_allowed() { request.tokens } else { 0 };
-    Measured { service, tenant, scope, tokens, charged: charged_at_once(request, decision) }
-}
-
-/// What was charged for a request when it was decided. What is reserved, or waits for its turn, is charged later.
-fn charged_at_once(request: &Request<'_>, decision: &Decision) -> NanoUnits {
-    let is_final = request.settlement == Settlement::Final;
-    let goes_on = matches!(decision.verdict, Verdict::Allow | Verdict::Delay(_));
-    decision.price.filter(|_| is_final && goes_on).unwrap_or_default()
+    // What is reserved, or waits for its turn, is charged later.
+    let is_charged = request.settlement == Settlement::Final
+        && matches!(decision.verdict, Verdict::Allow | Verdict::Delay(_));
+    let tokens = if is_charged { request.tokens } else { 0 };
+    let charged = decision.price.filter(|_| is_charged).unwrap_or_default();
+    Measured { service, tenant, scope, tokens, charged }
 }
 
 impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, LOG, TENANTS> {
@@ -60,11 +57,12 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         measure: MeasureId,
         outcome: &Outcome,
         cost_delta: NanoUnits,
-        tokens_delta: i64,
+        tokens: u64,
     ) {
         let is_error = outcome.is_error();
         let result = if is_error { OutcomeResult::Failure } else { OutcomeResult::Success };
         let latency_us = outcome.service_us();
+        let tokens_delta = i64::try_from(tokens).unwrap_or(i64::MAX);
         let report = OutcomeReport { status: outcome.status, latency_us, result, cost_delta, tokens_delta };
         self.metrics.record_outcome(now, measure, &report);
         let event = if is_error { SloEvent::Bad } else { SloEvent::Good };

@@ -25,11 +25,12 @@ impl GovernanceCollector {
     }
 
     /// Counts what was charged for a request after its decision: when its turn came.
-    pub(crate) fn record_charge(&mut self, now: Now, id: MeasureId, amount: NanoUnits) {
+    pub(crate) fn record_charge(&mut self, now: Now, id: MeasureId, amount: NanoUnits, tokens: u64) {
         self.advance(now);
-        if let Some(series) = self.known(id)
-            && amount != NanoUnits::ZERO
-        {
+        let Some(series) = self.known(id) else { return };
+        let extra = &mut self.series.get_mut(series).extra;
+        extra.tokens = extra.tokens.saturating_add(tokens);
+        if amount != NanoUnits::ZERO {
             self.count_cost_of_outcome(series, amount);
         }
     }
