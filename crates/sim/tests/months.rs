@@ -22,7 +22,7 @@ use governance::decision::{Decision, Reason, Verdict as EngineVerdict};
 use governance::governor::Governor as GovernorOf;
 use governance::outcome::{CompleteError, Disposition, Outcome as EngineOutcome};
 use governance::quota::{Depletion, QuotaError, QuotaManager, QuotaUsage};
-use governance::scope::HashSecret;
+use governance::scope::{HashSecret, Kind as EngineKind, KeyName};
 use governance::tickets::Ticket;
 use governance::time::Nanos;
 use governed::{compare_invoice, configure, enforcement, quota_request};
@@ -33,7 +33,7 @@ use sim::oracle::call::{Call, Priority};
 use sim::oracle::governed::{Completion, NOBODY, Outcome, Stage, Verdict};
 use sim::oracle::price::{Metric, Price};
 use sim::oracle::quota::{Counted, Quotas};
-use sim::oracle::rule::Clocks;
+use sim::oracle::rule::{Clocks, Kind};
 
 /// Every key of a quota has a place of its own, and every reservation a ticket.
 const TENANTS: usize = 32;
@@ -94,6 +94,12 @@ struct Asked {
     call: Call,
     ticket: Option<Ticket>,
     pending: i128,
+}
+
+/// The key of a quota's alert as the engine shows it: API keys and sessions by their fingerprints.
+fn shown(secret: &HashSecret, kind: Kind, key: &str) -> String {
+    let kind = EngineKind::from_word(kind.name()).expect("the kinds are the same");
+    KeyName::parse(kind, key).expect("a key of a request").to_name(secret).to_string()
 }
 
 /// The model and the engine side by side.
@@ -427,16 +433,18 @@ impl<'a> Both<'a> {
                 assert_eq!(found, expected, "{at}: {name}");
                 assert_eq!(stats.overflow_hits, 0, "{at}: {name}");
             }
-            let told = model.alerts();
+            let (told, secret) = (model.alerts(), HashSecret::from_seed(self.seed));
             assert_eq!(manager.notices().next(), told.len() as u64, "{at}: alerts");
             let from = self.alerts[stage];
             let mut expected: Vec<_> = told[from..]
                 .iter()
                 .map(|alert| {
                     let quota = model.quotas().iter().find(|quota| quota.name == alert.quota);
-                    let key =
-                        if quota.is_some_and(|quota| quota.own_key().is_some()) { "" } else { &alert.key };
-                    (alert.quota.clone(), key.to_owned(), alert.percent, alert.wall_ns)
+                    let key = match quota {
+                        Some(quota) if quota.own_key().is_none() => shown(&secret, quota.kind, &alert.key),
+                        _ => String::new(),
+                    };
+                    (alert.quota.clone(), key, alert.percent, alert.wall_ns)
                 })
                 .collect();
             let notices = manager.notices().since(from as u64);
