@@ -198,6 +198,19 @@ impl CircuitBreaker {
         BreakerRecorded::Counted(turn.map(|(to, why)| self.turn(now, spec, to, why, random)))
     }
 
+    /// The time of a probe's permit begins anew: its call begins only now. One that has come back by itself is taken anew,
+    /// if there is one.
+    pub fn renew(&mut self, now: Instant, spec: &BreakerSpec, permit: BreakerPermit) -> BreakerPermit {
+        if !permit.is_probe() || permit.generation != self.generation {
+            return permit;
+        }
+        self.memory.take_back(permit.place, permit.turn, now);
+        match self.check(now, spec) {
+            Ok(BreakerPass::Probe) => self.acquire(now, spec),
+            _ => permit,
+        }
+    }
+
     /// Gives a permit back: the call was not made, or nobody will tell what became of it. Nothing is counted but that;
     /// a permit that is empty or has come back by itself changes nothing else.
     pub fn cancel(&mut self, now: Instant, permit: BreakerPermit) {

@@ -383,7 +383,10 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         if waits && outcome.disposition == Disposition::Commit {
             return Err(CompleteError::Waiting);
         }
-        if outcome.has_amounts() && !reserves && !waits {
+        // A call that was not made gives its permit back, whatever was charged for it.
+        let is_void_call = outcome.disposition == Disposition::Void
+            && self.tickets.holds_of(ticket).any(|hold| matches!(hold, Hold::Call(_)));
+        if outcome.has_amounts() && !reserves && !waits && !is_void_call {
             return Err(CompleteError::NothingReserved);
         }
         let taken = outcome.actual(&usage)?;

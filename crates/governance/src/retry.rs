@@ -262,6 +262,8 @@ pub enum GiveUp {
     TimeExhausted,
     /// Too many calls of the scope have failed.
     BudgetExhausted,
+    /// The breaker of the scope would refuse it.
+    BreakerOpen,
 }
 
 impl GiveUp {
@@ -276,6 +278,7 @@ impl GiveUp {
             Self::RetryAfterAboveCap => "retry-after-above-cap",
             Self::TimeExhausted => "time-exhausted",
             Self::BudgetExhausted => "budget-exhausted",
+            Self::BreakerOpen => "breaker-open",
         }
     }
 }
@@ -290,6 +293,7 @@ impl fmt::Display for GiveUp {
             Self::RetryAfterAboveCap => "the answer asks for a longer wait than max_delay",
             Self::TimeExhausted => "the next attempt would begin later than give_up_after",
             Self::BudgetExhausted => "half of the retry budget is used up",
+            Self::BreakerOpen => "the breaker would refuse it for longer than max_delay",
         })
     }
 }

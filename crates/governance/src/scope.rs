@@ -127,6 +127,8 @@ pub enum ScopeError {
     NotAnAddress,
     /// A name holds a control character.
     ControlCharacter,
+    /// It is not the name of a provider or a method: it holds `:` or `*`.
+    NotARoute,
 }
 
 impl fmt::Display for ScopeError {
@@ -146,6 +148,7 @@ impl fmt::Display for ScopeError {
             }
             Self::NotAnAddress => f.write_str("expected an IPv4 or IPv6 address"),
             Self::ControlCharacter => f.write_str("the name holds a control character"),
+            Self::NotARoute => f.write_str("expected a provider and a method without ':' and '*'"),
         }
     }
 }
@@ -396,11 +399,9 @@ impl Scope {
 
     /// Whether it is that of one outbound route `provider:method`, or of each.
     pub(crate) fn is_of_routes(&self) -> bool {
-        let is_part = |part: &str| !part.is_empty() && !part.contains([':', '*']);
         let is_meant = match &self.pattern {
             Pattern::Any => true,
-            Pattern::Exact(name) => (name.as_str().split_once(':'))
-                .is_some_and(|(provider, method)| is_part(provider) && is_part(method)),
+            Pattern::Exact(name) => is_provider_and_method(name.as_str()),
         };
         self.kind == Kind::Route && is_meant
     }
@@ -453,6 +454,12 @@ impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_secret() { write!(f, "{}:(secret)", self.kind) } else { self.written().fmt(f) }
     }
+}
+
+/// Whether a name is that of one outbound route: `provider:method`, neither of them empty.
+pub(crate) fn is_provider_and_method(name: &str) -> bool {
+    let is_part = |part: &str| !part.trim().is_empty() && !part.contains([':', '*']);
+    name.split_once(':').is_some_and(|(provider, method)| is_part(provider) && is_part(method))
 }
 
 /// The hash of a key, 64 bits of a keyed function.

@@ -369,7 +369,7 @@ impl<H: Copy, M: Copy, const TENANTS: usize> Tickets<H, M, TENANTS> {
     }
 
     /// Sets anew when each hold of an open ticket is due; without a hold, it is due as it was.
-    pub(crate) fn renew(&mut self, ticket: Ticket, due_of: impl Fn(&H) -> Instant) {
+    pub(crate) fn renew(&mut self, ticket: Ticket, mut due_of: impl FnMut(&mut H) -> Instant) {
         let index = ticket.index as usize;
         let (mut first, mut link) = (u64::MAX, self.entry(index).holds);
         if link == 0 {
@@ -377,7 +377,7 @@ impl<H: Copy, M: Copy, const TENANTS: usize> Tickets<H, M, TENANTS> {
         }
         while let Some(place) = (link as usize).checked_sub(1) {
             let held = &mut self.held.as_flattened_mut()[place];
-            held.due = due_of(&held.hold).0;
+            held.due = due_of(&mut held.hold).0;
             (first, link) = (first.min(held.due), held.next);
         }
         let entry = self.entry_mut(index);

@@ -2,8 +2,8 @@
 //! a retry policy with its budget, and counters.
 //!
 //! A scope is there from the start if a breaker or a retry policy is configured for it by name; others are made from the
-//! template `route:*` when they are first called. Nothing that happens in one scope touches another. All-zero when
-//! empty.
+//! template `route:*` when a call of theirs is first let pass, and make room for others when they have not been called for
+//! [`SCOPE_IDLE`] and have nothing to remember. Nothing that happens in one scope touches another. All-zero when empty.
 
 mod call;
 mod configure;
@@ -19,7 +19,7 @@ use crate::loop_guard::LoopGuard;
 use crate::notice::Notices;
 use crate::retry::{RetryBudget, RetrySpec};
 use crate::scope::{HashSecret, KeyName, Kind, Name, NameRef};
-use crate::time::{Instant, WallTime};
+use crate::time::{Instant, Nanos, WallTime};
 pub use call::CallReport;
 pub(crate) use call::{Call, CallCheck};
 pub use configure::TrafficError;
@@ -32,6 +32,10 @@ pub use view::ScopeView;
 pub const SCOPES_MAX: usize = 64;
 /// How many breakers, and how many retry policies, can be configured: one for each scope, and one for all others.
 pub const RULES_MAX: usize = SCOPES_MAX + 1;
+/// How long a scope of the template was not called that makes room for another one.
+pub const SCOPE_IDLE: Nanos = Nanos::from_seconds(600);
+/// How many scopes are looked at for one that is idle.
+const IDLE_LOOKS: usize = 8;
 /// How many changes of breakers are kept.
 pub const TRANSITIONS_KEPT: usize = 128;
 
@@ -83,6 +87,10 @@ struct OutboundScope {
     counters: CallCounters,
     /// Calls whose outcome is still to come.
     open: u32,
+    /// Whether it is configured by its name, and has its place for as long as it is.
+    is_named: bool,
+    /// When it was called last.
+    used_at: Instant,
     /// The state of the generator of its jitter: its own, so that no other scope's calls change it.
     random: u64,
 }
@@ -96,6 +104,8 @@ impl OutboundScope {
         budget: RetryBudget::EMPTY,
         counters: CallCounters::ZERO,
         open: 0,
+        is_named: false,
+        used_at: Instant(0),
         random: 0,
     };
 }
@@ -114,6 +124,8 @@ pub struct TrafficController {
     /// Calls that found no place, and went on without a breaker.
     overflow: CallCounters,
     secret: HashSecret,
+    /// Where the next scope that is idle is looked for.
+    hand: usize,
 }
 
 impl Default for TrafficController {
@@ -135,6 +147,7 @@ impl TrafficController {
             totals: CallCounters::ZERO,
             overflow: CallCounters::ZERO,
             secret: HashSecret { k0: 0, k1: 0 },
+            hand: 0,
         }
     }
 

@@ -11,8 +11,9 @@ use governance::limit::{BucketShape, LimitSpec, RateLimitAlgorithm};
 use governance::loop_guard::{GuardSettings, Service};
 use governance::mode::Mode;
 use governance::outcome::{AttemptReport, CompleteError, Disposition, Outcome};
+use governance::priority::SLA;
 use governance::request::{Request, RequestPriority, Unit};
-use governance::retry::{CallError, GiveUp, RetryDecision, RetryDraft};
+use governance::retry::{Answer, Attempt, CallError, GiveUp, RetryDecision, RetryDraft};
 use governance::scope::{HashSecret, NameRef, Scope, ScopeError};
 use governance::tickets::{Ticket, TicketError};
 use governance::time::{Instant, Nanos, Now, WallTime};
@@ -240,12 +241,173 @@ fn scopes_are_made_as_they_are_called_up_to_so_many_and_the_rest_go_on_and_are_c
 }
 
 #[test]
-fn one_scope_cannot_take_the_tickets_of_all() {
+fn a_scope_whose_outcomes_nobody_tells_neither_stops_nor_takes_the_tickets_of_all() {
     let mut governor = governor(|_| {});
-    let taken = (0..40).take_while(|_| call(&mut governor, 1, "hangs").is_allowed()).count();
-    assert_eq!(taken, 8, "a quarter of 32 tickets");
-    assert_eq!(call(&mut governor, 1, "hangs").reason, Reason::TicketsFull);
-    assert!(call(&mut governor, 1, "github").is_allowed());
+    let tickets: Vec<_> = (0..40)
+        .map(|_| call(&mut governor, 1, "hangs"))
+        .map(|decision| {
+            assert!(decision.is_allowed());
+            decision.ticket.is_some()
+        })
+        .collect();
+    assert_eq!(tickets.iter().filter(|has_one| **has_one).count(), 8, "a quarter of 32 tickets");
+    let view = scope(&governor, 1, "hangs:get");
+    assert_eq!((view.counters.allowed, view.counters.untold, view.open), (40, 32, 8));
+    assert!(call(&mut governor, 1, "github").ticket.is_some());
+    // Also where others hold all of them.
+    for number in 0..9 {
+        (0..4).for_each(|_| assert!(call(&mut governor, 1, &format!("p{number}")).is_allowed()));
+    }
+    let last = call(&mut governor, 1, "openai");
+    assert!(last.is_allowed() && last.ticket.is_none());
+    let request = Request { route: Some(name("openai:get")), ..Request::default() };
+    assert!(governor.peek(at(1), &request).is_allowed());
+}
+
+#[test]
+fn what_is_refused_makes_no_scope_and_what_is_no_route_has_none() {
+    let mut governor = governor(|_| {});
+    let route = |route| Request { route: Some(name(route)), ..Request::default() };
+    let large = Request { cost: 101, ..route("github:get") };
+    for _ in 0..3 {
+        assert_eq!(governor.admit(at(1), &large).reason, Reason::CostAboveCapacity);
+    }
+    for odd in ["github", ":get", "github:", "a:b:c", " :get", "a:*"] {
+        let decision = governor.admit(at(1), &route(odd));
+        assert!(decision.is_allowed() && decision.ticket.is_none() && decision.scope.is_none(), "{odd}");
+    }
+    assert_eq!((governor.traffic.scope_count(), governor.traffic.totals().denied), (0, 3));
+    for (provider, method) in [("a:b", "c"), ("a", "b:c"), ("a", "*")] {
+        let answer =
+            governor.check_outbound_request(at(1), name(provider), name(method), &Request::default());
+        assert_eq!(answer, Err(ScopeError::NotARoute));
+    }
+}
+
+#[test]
+fn a_scope_that_is_idle_makes_room_for_another() {
+    let mut governor = governor(|_| {});
+    for number in 0..SCOPES_MAX {
+        let decision = call(&mut governor, 1, &format!("p{number}"));
+        answer(&mut governor, 1, &decision, if number == 0 { 500 } else { 200 });
+    }
+    assert!(call(&mut governor, 2, "github").scope.is_none());
+    let idle = call(&mut governor, 700, "github");
+    assert!(idle.scope.is_some() && idle.ticket.is_some());
+    assert_eq!(governor.traffic.scope_count(), SCOPES_MAX);
+    assert!(governor.traffic.find("github:get").is_some());
+}
+
+#[test]
+fn a_call_that_waits_in_a_queue_begins_when_its_turn_comes() {
+    let mut governor = governor(|_| {});
+    let sla = SLA {
+        service_id: governance::scope::Name::new("api").unwrap(),
+        p95_latency_ms: 600_000,
+        error_rate_threshold_ppm: 1_000_000,
+        priority_level: RequestPriority::Normal,
+        concurrency: 1,
+        queue_depth: 8,
+    };
+    let queue = governor.queues.define_sla(&sla).unwrap();
+    let request =
+        Request { service: Some(name("api")), route: Some(name("github:get")), ..Request::default() };
+    for _ in 0..5 {
+        let decision = governor.admit(at(1), &request);
+        answer(&mut governor, 1, &decision, 500);
+    }
+    let (first, second) = (governor.admit(at(61), &request), governor.admit(at(61), &request));
+    assert!(matches!(second.verdict, Verdict::Queue(_)), "{second:?}");
+    assert_eq!(governor.admit(at(61), &request).reason, Reason::BreakerHalfOpen);
+    // It waits for longer than a permit stands.
+    answer(&mut governor, 80, &first, 200);
+    assert_eq!(governor.dequeue_next(at(110), queue).unwrap().ticket, second.ticket.unwrap());
+    answer(&mut governor, 130, &second, 200);
+    let view = scope(&governor, 130, "github:get");
+    assert_eq!((view.state, view.stats.stale), (BreakerState::Closed, 0));
+}
+
+#[test]
+fn what_nobody_says_says_nothing_and_a_call_that_was_not_made_is_given_back() {
+    let mut governor = governor(|_| {});
+    for _ in 0..5 {
+        let decision = call(&mut governor, 1, "github");
+        answer(&mut governor, 1, &decision, 500);
+    }
+    for _ in 0..4 {
+        let probe = call(&mut governor, 61, "github").ticket.unwrap();
+        let completion = governor.complete(at(61), probe, &Outcome::default()).unwrap();
+        assert_eq!(completion.call.unwrap().breaker, None);
+        let probe = call(&mut governor, 61, "github").ticket.unwrap();
+        let void = Outcome { disposition: Disposition::Void, ..Outcome::default() };
+        governor.complete(at(61), probe, &void).unwrap();
+    }
+    let view = scope(&governor, 61, "github:get");
+    assert_eq!((view.state, view.open, view.stats.permits_out), (BreakerState::HalfOpen, 0, 0));
+}
+
+#[test]
+fn advice_looks_at_the_breaker_and_asking_for_it_tells_what_an_outcome_would() {
+    let mut governor = governor(|_| {});
+    for round in 1..=6 {
+        let decision = call(&mut governor, 1, "github");
+        if round == 6 {
+            assert_eq!(decision.reason, Reason::BreakerOpen);
+            break;
+        }
+        let id = decision.scope.unwrap();
+        let attempt = Attempt {
+            number: 1,
+            answer: Answer::Status(503),
+            elapsed: Nanos::ZERO,
+            retry_after: None,
+            previous_delay: None,
+        };
+        let asked = governor.traffic.would_retry(at(1), id, &attempt);
+        let outcome = Outcome { status: Some(503), ..Outcome::default() };
+        let told = governor.complete(at(1), decision.ticket.unwrap(), &outcome).unwrap().call.unwrap();
+        if round == 5 {
+            // It opens with this one, and half of the budget is spent too.
+            assert_eq!(told.retry, Some(RetryDecision::GiveUp(GiveUp::BudgetExhausted)));
+        } else {
+            assert_eq!(told.retry, asked, "round {round}");
+        }
+    }
+    let id = governor.traffic.find("github:get").unwrap();
+    assert!(governor.traffic.reset_scope(at(2), id));
+    assert!(governor.traffic.find("github:get").is_none(), "one of the template gives its place up");
+    let id = governor.traffic.ensure(at(2).instant, "github:get").unwrap();
+    assert!(governor.traffic.set_override(at(2), id, BreakerOverride::ForcedOpen));
+    assert_eq!(call(&mut governor, 2, "github").reason, Reason::BreakerOpen);
+    let attempt = Attempt {
+        number: 1,
+        answer: Answer::Error(CallError::Timeout),
+        elapsed: Nanos::ZERO,
+        retry_after: None,
+        previous_delay: None,
+    };
+    let advice = governor.traffic.would_retry(at(2), id, &attempt);
+    assert_eq!(advice, Some(RetryDecision::GiveUp(GiveUp::BreakerOpen)));
+}
+
+#[test]
+fn what_is_refused_does_not_use_up_the_hard_cap() {
+    let mut governor = governor(|config| {
+        config.guard = GuardSettings {
+            requests_per_minute: Some(10),
+            cooldown: Nanos::from_seconds(30),
+            delay: Nanos::from_millis(250),
+            block: Nanos::from_seconds(10),
+            ..GuardSettings::IDLE
+        };
+    });
+    for _ in 0..5 {
+        let decision = call(&mut governor, 1, "github");
+        answer(&mut governor, 1, &decision, 500);
+    }
+    (0..50).for_each(|_| assert_eq!(call(&mut governor, 1, "github").reason, Reason::BreakerOpen));
+    (0..5).for_each(|_| assert!(call(&mut governor, 1, "reddit").is_allowed()));
+    assert_eq!(call(&mut governor, 1, "reddit").reason, Reason::OverHardCap);
 }
 
 #[test]

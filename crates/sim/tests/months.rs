@@ -22,7 +22,7 @@ use governance::decision::{Decision, Reason, Verdict as EngineVerdict};
 use governance::governor::Governor as GovernorOf;
 use governance::outcome::{CompleteError, Disposition, Outcome as EngineOutcome};
 use governance::quota::{Depletion, QuotaError, QuotaManager, QuotaUsage};
-use governance::scope::{HashSecret, Kind as EngineKind, KeyName};
+use governance::scope::{HashSecret, KeyName, Kind as EngineKind};
 use governance::tickets::Ticket;
 use governance::time::Nanos;
 use governed::{compare_invoice, configure, enforcement, quota_request};

@@ -3,7 +3,7 @@
 
 use super::queues::destination;
 use super::stages::{Destination, Entry, Stages};
-use super::traffic::{ask_guard, guard, refused_by_guard};
+use super::traffic::{ask_guard, guard, note_guard, refused_by_guard};
 use crate::decision::{Decision, Reason, Verdict, Wait};
 use crate::policy::{Action, PolicyContext, PolicyDecision, PolicyEngine, PolicyReason};
 use crate::rate_limiter::{Access, LimitId, RateLimiter};
@@ -31,6 +31,9 @@ pub(super) fn decide<const KEYS: usize, const LOG: usize, const TENANTS: usize>(
         decide_behind_guard(policies, stages, (now, latest), hashed, (destination, class), access);
     if let Some(answer) = &asked {
         guard(answer, &mut decision);
+        if access == Access::Charge {
+            note_guard(stages, latest, answer, &decision);
+        }
     }
     decision
 }

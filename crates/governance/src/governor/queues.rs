@@ -176,7 +176,12 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
             self.metrics.record_charge(now, measure, settlements.posted.unwrap_or_default(), usage.tokens);
         }
         let due = now.instant.after(expires_in);
-        self.tickets.renew(ticket, |hold| match hold {
+        let Self { tickets, traffic, .. } = self;
+        tickets.renew(ticket, |hold| match hold {
+            Hold::Call(hold) => {
+                traffic.renew(now, hold);
+                due
+            }
             Hold::Limit(hold) => hold.lease().map_or(due, |lease| lease_due(now, lease, is_final, due)),
             _ => due,
         });

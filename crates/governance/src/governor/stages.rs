@@ -92,14 +92,17 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
             CallCheck::Unscoped => None,
             CallCheck::Cleared(call) => Some(call),
             CallCheck::Refused(scope, refusal) => return refused_by_breaker(scope, &refusal),
-            CallCheck::Full(scope) => return Decision { scope: Some(scope), ..self.refuse_ticket(latest) },
         };
         let mut decision = self.decide_call((now, latest), hashed, (destination, call), access, throttle);
         if let Some(call) = call {
-            if access == Access::Charge && !decision.is_allowed() {
-                self.held.traffic.count_denied(call);
+            if access == Access::Charge && decision.ticket.is_none() {
+                match decision.is_allowed() {
+                    true => self.held.traffic.count_untold(call),
+                    false => self.held.traffic.count_denied(call),
+                }
             }
-            decision.scope = Some(call.scope());
+            let made = || self.held.traffic.find(hashed.subject.request.route?.as_str());
+            decision.scope = call.scope().or_else(made);
         }
         decision
     }
@@ -186,8 +189,14 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
         let Some(budgets) = self.held.budgets.check_hashed(now, hashed, &spent, access) else {
             return self.refuse_by_budget(limits, quotas);
         };
-        let needs_ticket =
-            limits.needs_ticket() || quotas.needs_ticket() || destination.is_some() || call.is_some();
+        let is_awaited = limits.needs_ticket() || quotas.needs_ticket() || destination.is_some();
+        let has_room = || self.held.tickets.has_room(limits.holds() + 2);
+        // A call whose outcome alone would need a ticket goes on without one if there is none: others hold them.
+        let call = call.filter(|call| {
+            let alone = !is_awaited && request.settlement == Settlement::Final;
+            call.is_awaited() && !(alone && !has_room() && self.held.traffic.can_be_untold(now, *call))
+        });
+        let needs_ticket = is_awaited || call.is_some();
         if request.settlement == Settlement::Final && !needs_ticket && access == Access::Charge {
             return self.take(subject, limits, quotas, quote, budgets);
         }
@@ -199,7 +208,9 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
             }
         }
         if access == Access::Peek {
-            return self.release(cleared);
+            let is_short = needs_ticket && cleared.turn.is_none() && !self.held.tickets.has_room(2);
+            let decision = self.release(cleared);
+            return if is_short { self.refuse_ticket(now) } else { decision };
         }
         self.take_held(now, subject, cleared)
     }
@@ -341,8 +352,8 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
         let ticket = self.held.tickets.open(memo, due);
         let dropped = turn.and_then(|turn| self.take_turn(now, ticket, turn, due));
         let tickets = &mut self.held.tickets;
-        if let Some(call) = call {
-            tickets.hold(ticket, Hold::Call(self.held.traffic.acquire(now, call)), due);
+        if let (Some(call), Some(route)) = (call, subject.request.route) {
+            tickets.hold(ticket, Hold::Call(self.held.traffic.acquire(now, call, route)), due);
         }
         let mut keep_limit = |hold: LimitHold| {
             let due = match hold.lease() {

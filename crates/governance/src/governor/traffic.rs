@@ -31,7 +31,8 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
     /// outcome is to be told by its ticket.
     ///
     /// # Errors
-    /// [`ScopeError::LongName`] if provider and method together are too long for a name.
+    /// [`ScopeError::NotARoute`] if one of them holds a `:` or `*`, [`ScopeError::LongName`] if both together are too long
+    /// for a name.
     pub fn check_outbound_request(
         &mut self,
         now: Now,
@@ -39,6 +40,10 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         method: NameRef<'_>,
         request: &Request<'_>,
     ) -> Result<Decision, ScopeError> {
+        let is_plain = |name: NameRef<'_>| !name.as_str().contains([':', '*']);
+        if !is_plain(provider) || !is_plain(method) {
+            return Err(ScopeError::NotARoute);
+        }
         let mut route = Name::EMPTY;
         let bytes = provider.as_str().len() + 1 + method.as_str().len();
         write!(route, "{}:{}", provider.as_str(), method.as_str())
@@ -144,6 +149,23 @@ pub(super) fn guard(answer: &GuardAnswer, decision: &mut Decision) {
         (GuardVerdict::Delay(delay), Verdict::Queue(wait)) => Verdict::Queue(wait.max(delay)),
         (_, verdict) => verdict,
     };
+}
+
+/// What is refused behind the guard does not count for its cap, so that nobody uses it up with what is refused anyway; and
+/// what waits in a queue has to wait for the guard's delay too.
+pub(super) fn note_guard<const KEYS: usize, const LOG: usize, const TENANTS: usize>(
+    stages: &mut Stages<'_, KEYS, LOG, TENANTS>,
+    now: Now,
+    answer: &GuardAnswer,
+    decision: &Decision,
+) {
+    if !decision.is_allowed() {
+        stages.held.traffic.guard.take_back(now.instant);
+    } else if let GuardVerdict::Delay(delay) = answer.verdict
+        && let Some(memo) = decision.ticket.and_then(|ticket| stages.held.tickets.memo_mut(ticket))
+    {
+        memo.not_before = memo.not_before.max(now.instant.after(delay));
+    }
 }
 
 /// Who asks for what: the client, else the API key, the user or the tenant; and the path, else the route or the service.

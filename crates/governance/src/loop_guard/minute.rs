@@ -27,6 +27,16 @@ impl Minute {
         self.total += 1;
     }
 
+    /// Takes one thing of the current second back.
+    pub(super) fn take_back(&mut self, now: Instant) {
+        self.advance(now);
+        let place = &mut self.seconds[Self::place(self.second)];
+        if *place > 0 {
+            *place -= 1;
+            self.total -= 1;
+        }
+    }
+
     /// Lets time pass. Each second is emptied once, and at most all of them.
     pub(super) fn advance(&mut self, now: Instant) {
         self.total = self.total(now);

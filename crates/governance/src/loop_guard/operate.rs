@@ -54,6 +54,7 @@ impl LoopGuard {
         }
         if settings.repeats_per_minute.is_none() {
             self.table.clear();
+            self.block_ends = [Instant(0); BLOCKED_MAX];
         }
         self.settings = settings;
         Ok(())
@@ -111,6 +112,14 @@ impl LoopGuard {
         }
         self.counts.count(self.settings.mode, found);
         self.answer(standing.level, found)
+    }
+
+    /// The request that was admitted last, at this time, was refused by somebody else: it does not count for the hard cap.
+    /// It still counts for its caller.
+    pub fn take_back(&mut self, now: Instant) {
+        if !self.is_idle() {
+            self.requests.take_back(now.max(self.latest));
+        }
     }
 
     /// Counts an outcome that failed.

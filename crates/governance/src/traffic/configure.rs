@@ -1,14 +1,15 @@
 //! Breakers, retry policies and the guard's settings: what operators configure.
 
 use super::rules::Rule;
-use super::{OutboundScope, RULES_MAX, SCOPES_MAX, TrafficController};
-use crate::breaker::{BreakerMode, BreakerSpec};
+use super::{IDLE_LOOKS, OutboundScope, RULES_MAX, SCOPE_IDLE, SCOPES_MAX, TrafficController};
+use crate::breaker::{BreakerMode, BreakerOverride, BreakerSpec, BreakerState};
 use crate::chained_table::Place;
 use crate::field::SpecError;
 use crate::loop_guard::GuardSettings;
 use crate::mode::Mode;
 use crate::retry::{RetryBudget, RetrySpec};
 use crate::scope::{KeyName, Kind, Name, NameRef, Pattern};
+use crate::time::Instant;
 use core::fmt;
 
 /// Why a breaker or a retry policy cannot be configured. Nothing was changed.
@@ -80,7 +81,8 @@ impl TrafficController {
         self.each_scope(|this, scope| {
             let name = scope.name.as_str();
             if this.breakers.get(scope.breaker_rule).map(terms) != find(breakers, name).map(terms) {
-                scope.breaker.reset();
+                // What an operator holds stays held.
+                scope.breaker.restart();
             }
             let budget = |rule: Option<&RetrySpec>| rule.map(|rule| rule.budget_milli);
             if budget(this.retries.get(scope.retry_rule)) != budget(find(retries, name)) {
@@ -92,12 +94,16 @@ impl TrafficController {
         self.each_scope(|this, scope| {
             scope.breaker_rule = this.breakers.number_for(scope.name.as_str());
             scope.retry_rule = this.retries.number_for(scope.name.as_str());
+            scope.is_named = named(breakers, retries).any(|name| *name == scope.name);
         });
         let missing = named(breakers, retries).filter(|name| self.find(name.as_str()).is_none()).count();
-        self.make_room_for(missing, breakers, retries);
+        self.make_room_for(missing);
         for name in named(breakers, retries) {
-            if self.find(name.as_str()).is_none() {
-                self.create(name.as_str());
+            if self.find(name.as_str()).is_none()
+                && let Some(place) = self.create(name.as_str())
+                && let Some(scope) = self.scopes.get_mut(place)
+            {
+                scope.is_named = true;
             }
         }
         Ok(())
@@ -105,13 +111,12 @@ impl TrafficController {
 
     /// Lets go of the scopes that nothing is for any more, and of as many of those that were made on demand as the named
     /// ones need.
-    fn make_room_for(&mut self, missing: usize, breakers: &[BreakerSpec], retries: &[RetrySpec]) {
+    fn make_room_for(&mut self, missing: usize) {
         for index in (0..SCOPES_MAX).rev() {
             let Some(place) = self.scopes.place(index) else { continue };
             let Some(scope) = self.scopes.get(place) else { continue };
             let is_over = scope.breaker_rule == 0 && scope.retry_rule == 0;
-            let is_in_the_way = self.scopes.len() + missing > SCOPES_MAX
-                && !named(breakers, retries).any(|name| *name == scope.name);
+            let is_in_the_way = self.scopes.len() + missing > SCOPES_MAX && !scope.is_named;
             if is_over || is_in_the_way {
                 self.scopes.remove(place);
             }
@@ -148,6 +153,33 @@ impl TrafficController {
     #[must_use]
     pub fn retry_specs(&self) -> &[RetrySpec] {
         self.retries.as_slice()
+    }
+
+    /// Makes a scope of the template, in the place of one that is idle if there is no other.
+    pub(super) fn make(&mut self, now: Instant, name: &str) -> Option<Place> {
+        if self.scopes.is_full() {
+            let idle = self.idle(now)?;
+            self.scopes.remove(idle);
+            self.hand = (idle.index() + 1) % SCOPES_MAX;
+        }
+        let place = self.create(name)?;
+        if let Some(scope) = self.scopes.get_mut(place) {
+            scope.used_at = now;
+        }
+        Some(place)
+    }
+
+    /// A scope that makes room for another one, of the few that are looked at.
+    pub(super) fn idle(&self, now: Instant) -> Option<Place> {
+        (0..IDLE_LOOKS).find_map(|step| {
+            let place = self.scopes.place((self.hand + step) % SCOPES_MAX)?;
+            let scope = self.scopes.get(place)?;
+            let remembers = scope.breaker.state(now) != BreakerState::Closed
+                || scope.breaker.get_override() != BreakerOverride::Automatic
+                || scope.open > 0;
+            let is_idle = !scope.is_named && !remembers && now.since(scope.used_at) >= SCOPE_IDLE;
+            is_idle.then_some(place)
+        })
     }
 
     /// Makes a scope of this name, if there is room.

@@ -9,7 +9,7 @@ pub struct CallCounters {
     pub requests: u64,
     /// Calls that may be made.
     pub allowed: u64,
-    /// Calls that were refused, whatever refused them.
+    /// Calls that were refused by the breaker or by what is asked after it. What the guard or a policy refuses is no call.
     pub denied: u64,
     /// Those of them that the breaker refused.
     pub broken: u64,
@@ -23,6 +23,8 @@ pub struct CallCounters {
     pub retries: u64,
     /// Calls of which nobody has told the outcome in time.
     pub lost: u64,
+    /// Calls that were made without a ticket, so that nobody tells their outcome: too many others were open.
+    pub untold: u64,
 }
 
 impl CallCounters {
@@ -37,6 +39,7 @@ impl CallCounters {
         errors: 0,
         retries: 0,
         lost: 0,
+        untold: 0,
     };
 
     /// How many answers there were.

@@ -1,9 +1,13 @@
 //! How scopes stand, and what operators do to them by hand.
 
+use super::call::advice;
 use super::{BreakerNotice, CallCounters, ScopeId, TRANSITIONS_KEPT, TrafficController, draw};
-use crate::breaker::{BreakerOverride, BreakerSpec, BreakerState, BreakerStats};
+use crate::breaker::{
+    BreakerCause, BreakerOverride, BreakerSpec, BreakerState, BreakerStats, BreakerTransition,
+};
 use crate::notice::Notices;
 use crate::retry::{Attempt, RetryBudget, RetryDecision, RetrySpec};
+use crate::scope::is_provider_and_method;
 use crate::time::{Instant, Now};
 
 /// How a scope stands.
@@ -82,11 +86,27 @@ impl TrafficController {
     /// Says whether a call of a scope would be worth another attempt. Nothing is charged and nothing counted. None if the
     /// scope is gone or has no retry policy.
     #[must_use]
-    pub fn would_retry(&self, id: ScopeId, attempt: &Attempt) -> Option<RetryDecision> {
-        let scope = self.scopes.get(id.0)?;
+    pub fn would_retry(&self, now: Now, id: ScopeId, attempt: &Attempt) -> Option<RetryDecision> {
+        // On a copy, by the numbers that the outcome would draw: the first is the breaker's.
+        let mut scope = *self.scopes.get(id.0)?;
         let spec = self.retries.get(scope.retry_rule)?;
-        let mut random = scope.random;
-        Some(spec.decide(attempt, &scope.budget, draw(&mut random)))
+        draw(&mut scope.random);
+        let random = draw(&mut scope.random);
+        let breaker = self.breakers.get(scope.breaker_rule);
+        Some(advice(now, &mut scope, (spec, breaker), attempt, random))
+    }
+
+    /// The scope of a name such as `github:get`, which is made if there is a template for it and room: to hold its breaker
+    /// before it was ever called.
+    pub fn ensure(&mut self, now: Instant, name: &str) -> Option<ScopeId> {
+        if let Some(known) = self.find(name) {
+            return Some(known);
+        }
+        let has_template = self.breakers.template() != 0 || self.retries.template() != 0;
+        if !has_template || !is_provider_and_method(name) {
+            return None;
+        }
+        self.make(now, name).map(ScopeId)
     }
 
     /// Sets a breaker by hand. Returns whether there is one.
@@ -103,9 +123,24 @@ impl TrafficController {
     }
 
     /// Closes the breaker of a scope, fills its retry budget, and forgets what it has counted. What is under way is told
-    /// to a breaker that does not know it any more. Returns whether it is there.
-    pub fn reset_scope(&mut self, id: ScopeId) -> bool {
+    /// to a breaker that does not know it any more. A scope of the template with nothing under way gives its place up.
+    /// Returns whether it is there.
+    pub fn reset_scope(&mut self, now: Now, id: ScopeId) -> bool {
         let Some(scope) = self.scopes.get_mut(id.0) else { return false };
+        let from = scope.breaker.state(now.instant);
+        if from != BreakerState::Closed {
+            let transition = BreakerTransition {
+                at: now.instant,
+                from,
+                to: BreakerState::Closed,
+                why: BreakerCause::ByHand,
+            };
+            self.transitions.push(BreakerNotice { at: now.wall, scope: scope.name, transition });
+        }
+        if !scope.is_named && scope.open == 0 {
+            self.scopes.remove(id.0);
+            return true;
+        }
         scope.breaker.reset();
         scope.budget = RetryBudget::EMPTY;
         scope.counters = CallCounters::ZERO;
@@ -113,10 +148,10 @@ impl TrafficController {
     }
 
     /// Does that to all scopes, and forgets what was counted of all of them together.
-    pub fn reset_scopes(&mut self) {
+    pub fn reset_scopes(&mut self, now: Now) {
         for index in 0..super::SCOPES_MAX {
             if let Some(place) = self.scopes.place(index) {
-                self.reset_scope(ScopeId(place));
+                self.reset_scope(now, ScopeId(place));
             }
         }
         self.totals = CallCounters::ZERO;
