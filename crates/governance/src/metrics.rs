@@ -32,6 +32,7 @@ pub use timeline::{Resolution, Slot};
 pub use top::{Rank, SpaceSaving, TOP_MAX, Top, TopBy, TopEntry};
 
 use crate::decision::{Decision, Reason, Verdict};
+use crate::histogram::VALUE_MAX;
 use crate::money::NanoUnits;
 use crate::policy::ActionKind;
 use crate::quota::QuotaUnit;
@@ -40,7 +41,7 @@ use correlate::Samples;
 use count::Count;
 use latency::LatencyPool;
 use record::Pair;
-use series::{Series, SeriesId, SeriesTable, Side};
+use series::{Series, SeriesId, SeriesTable, Side, hash_of};
 use stats::{DecisionTable, Families};
 use timeline::Timeline;
 use top::Rankings;
@@ -192,7 +193,8 @@ impl GovernanceCollector {
             }
             _ => 0,
         };
-        MeasureId { epoch: self.epoch, series: id.link(), scope }
+        let service = hash_of(measured.service.as_ref());
+        MeasureId { epoch: self.epoch, series: id.link(), scope, service }
     }
 
     /// Counts what became of a request where its decision was counted. That of a request that is not known, or was
@@ -215,7 +217,7 @@ impl GovernanceCollector {
             }
             slot.throttled.count(u64::from(status == 429));
         }
-        if let Some(latency_us) = report.latency_us {
+        if let Some(latency_us) = report.latency_us.map(|latency| latency.min(VALUE_MAX)) {
             slot.timed.count(1);
             slot.latency_sum_us.count(latency_us);
             slot.latency_max_us = slot.latency_max_us.max(latency_us);
@@ -245,7 +247,8 @@ impl GovernanceCollector {
         };
         let pair = Pair { service: metric.service_id, tenant: metric.tenant_id };
         let id = self.count_requests(&pair, &requests);
-        MeasureId { epoch: self.epoch, series: id.link(), scope: 0 }
+        let service = hash_of(metric.service_id.as_ref());
+        MeasureId { epoch: self.epoch, series: id.link(), scope: 0, service }
     }
 
     /// Counts what a quota or a budget said elsewhere than for a decision.

@@ -271,7 +271,7 @@ impl<'a> Subject<'a> {
                 request.actor.map(KeyName::Text).or_else(|| request.session.map(KeyName::Session)).or_else(ip)
             }
             Kind::Group => self.group.map(KeyName::Text),
-            Kind::Provider => request.provider.map(KeyName::Text),
+            Kind::Provider => provider(request).map(KeyName::LowerCase),
             Kind::Route => request.route.map(KeyName::LowerCase),
         }
     }
@@ -281,6 +281,14 @@ impl<'a> Subject<'a> {
     pub fn name(&self, secret: &HashSecret, kind: Kind) -> Option<Name> {
         self.key(kind).map(|key| key.to_name(secret))
     }
+}
+
+/// The provider that a request goes to: a route names it too.
+pub(crate) fn provider<'a>(request: &Request<'a>) -> Option<NameRef<'a>> {
+    request.provider.or_else(|| {
+        let (provider, _) = request.route?.as_str().split_once(':')?;
+        NameRef::new(provider).ok()
+    })
 }
 
 /// A subject, and the hashes of its keys that are known, so that each stage need not hash the same key again.

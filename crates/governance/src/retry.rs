@@ -22,6 +22,8 @@ use core::fmt;
 pub const BUDGET_FAILURE_MILLI: u32 = 1_000;
 /// Thousandths of a token that a successful call gives back.
 pub const BUDGET_SUCCESS_MILLI: u32 = 100;
+/// The smallest budget in tokens: of a smaller one, a failure leaves no more than half, and there would be no retry.
+pub const BUDGET_MIN: u32 = 3;
 /// The largest budget in tokens.
 pub const BUDGET_MAX: u32 = 1_000_000;
 /// The most attempts that can be configured.

@@ -287,7 +287,7 @@ impl<'a> KeyName<'a> {
         let checked = NameRef::new(name)?;
         match kind {
             Kind::Ip => IpKey::parse(name).map(Self::Ip),
-            Kind::Route => Ok(Self::LowerCase(checked)),
+            Kind::Route | Kind::Provider => Ok(Self::LowerCase(checked)),
             Kind::Key => Ok(Self::ApiKey(checked)),
             Kind::Session => Ok(Self::Session(checked)),
             // An address that stands in for a client is not the actor who bears it as a name.
@@ -467,12 +467,19 @@ pub(crate) fn is_provider_and_method(name: &str) -> bool {
 pub struct KeyHash(pub u64);
 
 /// The secret under which keys are hashed. A kernel draws it at boot; a replay uses its seed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct HashSecret {
     /// The first half.
     pub k0: u64,
     /// The second half.
     pub k1: u64,
+}
+
+/// Not even its own secret is printed.
+impl fmt::Debug for HashSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HashSecret(..)")
+    }
 }
 
 impl HashSecret {

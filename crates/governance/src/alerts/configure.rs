@@ -97,7 +97,8 @@ impl GovernanceAlerts {
     }
 
     /// Sets the threshold of a rule, or its objective, as a user writes it, and gives the rule back as it is then. Where
-    /// it stands it stays until it is looked at next. A `clear` value that was the threshold goes with it.
+    /// it stands it stays until it is looked at next. A `clear` value that was the threshold goes with it, and so does one that
+    /// would be on the wrong side of it.
     ///
     /// # Errors
     /// [`AlertError`] if there is no such rule, or if the threshold does not go with it.
@@ -109,7 +110,10 @@ impl GovernanceAlerts {
         let rule = self.get_alert(name).ok_or(AlertError::Unknown)?;
         let mut draft = AlertDraft::from_rule(&rule);
         draft.change(rule.condition.field(), threshold)?;
-        let rule = draft.finish()?;
+        let rule = draft.finish().or_else(|error| match error.field {
+            "clear" => draft.with_clear_at_threshold().finish(),
+            _ => Err(error),
+        })?;
         self.update_alert(&rule)?;
         Ok(rule)
     }

@@ -82,6 +82,11 @@ impl AlertDraft {
         self.set_known(field, value).map_err(|problem| SpecError { field, problem })
     }
 
+    /// The same, but that it clears where it crosses.
+    pub(super) const fn with_clear_at_threshold(self) -> Self {
+        Self { clear: None, ..self }
+    }
+
     /// Changes one field of an existing rule.
     ///
     /// # Errors

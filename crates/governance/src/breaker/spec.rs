@@ -201,6 +201,12 @@ impl BreakerSpec {
             BreakerWindow::Time { span, rates } => {
                 length("span", span, BREAKER_SPAN_MIN)?;
                 rates.check()?;
+                if u64::from(rates.min_calls) > span.0 / 1000 {
+                    return refuse(
+                        "min_calls",
+                        Problem::Expected("at most one for each microsecond of span"),
+                    );
+                }
             }
         }
         length("open_time", self.open_time, BREAKER_TIME_MIN)?;

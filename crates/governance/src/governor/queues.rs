@@ -73,7 +73,11 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         let queue = self.queue_of(request).ok_or(PriorityError::UnknownQueue)?;
         let decision = match lane {
             Lane::Shared => self.decide(now, latest, request, Access::Charge, Entry::Always),
-            Lane::Exempt => self.enqueue_exempt(latest, queue, request),
+            Lane::Exempt => {
+                let decision = self.enqueue_exempt(latest, queue, request);
+                self.count_exempt(latest, request, &decision);
+                decision
+            }
         };
         self.counters.count(&decision);
         Ok(decision)

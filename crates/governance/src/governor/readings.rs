@@ -2,7 +2,7 @@
 
 use super::Governor;
 use crate::alerts::{AlertMetric, Readings, SloEvent};
-use crate::breaker::BreakerState;
+use crate::breaker::{BreakerMode, BreakerOverride, BreakerState};
 use crate::cost::UsageEvent;
 use crate::decision::{Decision, Reason, Verdict};
 use crate::metrics::{
@@ -12,11 +12,13 @@ use crate::metrics::{
 use crate::money::NanoUnits;
 use crate::outcome::Outcome;
 use crate::priority::PriorityScheduler;
-use crate::request::{HashedSubject, Request, Settlement, Subject};
-use crate::scope::{HashSecret, Kind, NameRef, Pattern, Scope};
+use crate::request::{HashedSubject, Request, Settlement, Subject, provider};
+use crate::scope::{HashSecret, KeyName, Kind, NameRef, Pattern, Scope};
 use crate::time::{Instant, Now};
-use crate::traffic::TrafficController;
+use crate::traffic::{ScopeView, TrafficController};
 
+/// The fewest requests or outcomes of which a rate or a percentile is told to alerts: one failure of one call is no rate.
+const SAMPLES_MIN: u64 = 20;
 /// All of a rate, in parts of a million.
 const PPM: i128 = 1_000_000;
 
@@ -32,7 +34,12 @@ pub(super) fn measured<'a>(
     let key = |kind: Kind, name: Option<NameRef<'a>>| {
         name.and_then(|name| hashed.hash(&secret, kind).map(|hash| Key { hash, name }))
     };
-    let service = key(Kind::Service, request.service);
+    let service = key(Kind::Service, request.service).or_else(|| {
+        // A call that names no service is one of its provider.
+        let provider = provider(request)?;
+        let hash = secret.hash(Kind::Service, KeyName::LowerCase(provider));
+        Some(Key { hash, name: provider })
+    });
     let scope = match request.route {
         Some(_) => key(Kind::Route, request.route).map(|key| (Kind::Route, key)),
         None => match service {
@@ -66,10 +73,28 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         let report = OutcomeReport { status: outcome.status, latency_us, result, cost_delta, tokens_delta };
         self.metrics.record_outcome(now, measure, &report);
         let event = if is_error { SloEvent::Bad } else { SloEvent::Good };
-        self.alerts.record(now.instant, self.metrics.service_of(measure), event);
+        self.alerts.record(now.instant, measure.service(), event);
         if is_error {
             self.traffic.guard.record_failure(now.instant);
         }
+    }
+
+    /// Counts a decision in the exempt lane, where nothing else looks at it.
+    pub(super) fn count_exempt(&mut self, now: Now, request: &Request<'_>, decision: &Decision) {
+        let subject = Subject { request, group: request.group };
+        let secret = self.limits.secret();
+        let hashed = HashedSubject::new(&subject, secret);
+        let measure = self.metrics.record_decision(now, &measured(secret, &hashed, decision), decision);
+        if let Some(memo) = decision.ticket.and_then(|ticket| self.tickets.memo_mut(ticket)) {
+            memo.measure = measure;
+        }
+    }
+
+    /// Looks at the alerts, if there are any and it was not done within the last second. [`Governor::tick`] does it too; a
+    /// caller whose time runs faster, as in a replay, does it as time passes.
+    pub fn look_at_alerts(&mut self, now: Now) {
+        let now = self.monotonic(now);
+        self.tick_alerts(now);
     }
 
     /// Counts usage that was measured elsewhere.
@@ -121,8 +146,17 @@ impl<const TENANTS: usize> Readings for Gauges<'_, TENANTS> {
             AlertMetric::P95Latency => self.latency(scope).map(|latency| nanos(latency.p95)),
             AlertMetric::P99Latency => self.latency(scope).map(|latency| nanos(latency.p99)),
             AlertMetric::BreakersOpen => {
-                let scopes = self.traffic.scopes(self.now);
-                Some(count(scopes.filter(|scope| scope.state != BreakerState::Closed).count()))
+                // One that tries its provider out, or only looks on, keeps nobody from it.
+                let is_open = |scope: &ScopeView<'_>| {
+                    let is_enforced =
+                        scope.breaker.is_some_and(|breaker| breaker.mode == BreakerMode::Enforce);
+                    scope.state == BreakerState::Open
+                        && match scope.by_hand {
+                            BreakerOverride::Automatic => is_enforced,
+                            by_hand => by_hand == BreakerOverride::ForcedOpen,
+                        }
+                };
+                Some(count(self.traffic.scopes(self.now).filter(is_open).count()))
             }
             AlertMetric::QueueDepth => self.waiting(scope),
             AlertMetric::TicketsOpen => Some(count(self.tickets_open)),
@@ -142,7 +176,7 @@ impl<const TENANTS: usize> Gauges<'_, TENANTS> {
                 let counts = Counts { requests, allowed, denied, outcomes, errors, cost };
                 (counts, counts)
             }
-            Some(scope) => self.windows_of(scope),
+            Some(scope) => self.windows_of(scope)?,
         };
         match metric {
             AlertMetric::RequestsPerSecond => Some(i128::from(minute.requests / 60)),
@@ -152,8 +186,12 @@ impl<const TENANTS: usize> Gauges<'_, TENANTS> {
         }
     }
 
-    /// What a service or a tenant came to in the window before the present one, and in both.
-    fn windows_of(&self, scope: &Scope) -> (Counts, Counts) {
+    /// What a service or a tenant came to in the window before the present one, and in both; none if that is not known.
+    fn windows_of(&self, scope: &Scope) -> Option<(Counts, Counts)> {
+        // Where pairs found no room, it is not known how many of the others' requests were of this one.
+        if self.metrics.stats().overflowed > 0 {
+            return None;
+        }
         let (mut last, mut both) = (Counts::default(), Counts::default());
         for series in self.metrics.series() {
             let name = if scope.kind == Kind::Tenant { series.tenant } else { series.service };
@@ -163,7 +201,7 @@ impl<const TENANTS: usize> Gauges<'_, TENANTS> {
                 both.add(&series.current);
             }
         }
-        (last, both)
+        Some((last, both))
     }
 
     fn latency(&self, scope: Option<&Scope>) -> Option<Percentiles> {
@@ -171,7 +209,9 @@ impl<const TENANTS: usize> Gauges<'_, TENANTS> {
             None => LatencyScope::All,
             Some(scope) => LatencyScope::Named(scope.kind, exact(scope)?),
         };
-        self.metrics.get_metric_percentiles(scope, Window::Minute)
+        self.metrics
+            .get_metric_percentiles(scope, Window::Minute)
+            .filter(|latency| latency.count >= SAMPLES_MIN)
     }
 
     /// How many requests wait: for a service, or in all queues.
@@ -194,9 +234,9 @@ fn exact(scope: &Scope) -> Option<&str> {
     }
 }
 
-/// A part of a whole in parts of a million; none if there is no whole.
+/// A part of a whole in parts of a million; none if the whole is too small to tell.
 fn rate(part: u64, whole: u64) -> Option<i128> {
-    (i128::from(part) * PPM).checked_div(i128::from(whole))
+    (i128::from(part) * PPM).checked_div(i128::from(whole)).filter(|_| whole >= SAMPLES_MIN)
 }
 
 fn count(number: usize) -> i128 {

@@ -6,7 +6,7 @@
 use super::record::Key;
 use crate::chained_table::ChainedTable;
 use crate::histogram::{Histogram, percentiles};
-use crate::scope::{KeyHash, Kind, Name};
+use crate::scope::{KeyHash, Kind, Name, NameRef};
 use crate::text::Text;
 
 /// How many scopes there can be beside the one of everything.
@@ -266,7 +266,7 @@ impl LatencyPool {
         let place = self.table.find(key.hash.0, |()| true).or_else(|| {
             let place = self.table.insert(key.hash.0, ()).ok()?;
             self.hashes[place.index()] = key.hash;
-            self.names[place.index()] = (kind, Text::new(key.name.as_str()).unwrap_or_default());
+            self.names[place.index()] = (kind, shown(kind, key.name));
             Some(place)
         });
         let Some(place) = place else {
@@ -319,4 +319,16 @@ impl LatencyPool {
             }
         }
     }
+}
+
+/// A name as it is shown: a route in lower case, as it is configured.
+fn shown(kind: Kind, name: NameRef<'_>) -> Name {
+    let is_route = kind == Kind::Route;
+    let mut shown = Name::EMPTY;
+    for character in name.as_str().chars() {
+        let character = if is_route { character.to_ascii_lowercase() } else { character };
+        // It is no longer than a name.
+        let _ = core::fmt::Write::write_char(&mut shown, character);
+    }
+    shown
 }

@@ -1,10 +1,9 @@
 //! Where requests are counted, apart from their decisions.
 
 use super::record::Pair;
-use super::series::SeriesId;
+use super::series::{SeriesId, hash_of};
 use super::{GovernanceCollector, MeasureId, Measured};
 use crate::money::NanoUnits;
-use crate::scope::KeyHash;
 use crate::time::Now;
 
 impl GovernanceCollector {
@@ -21,7 +20,7 @@ impl GovernanceCollector {
             }
             None => 0,
         };
-        MeasureId { epoch: self.epoch, series: id.link(), scope }
+        MeasureId { epoch: self.epoch, series: id.link(), scope, service: hash_of(measured.service.as_ref()) }
     }
 
     /// Counts what was charged for a request after its decision: when its turn came.
@@ -33,11 +32,6 @@ impl GovernanceCollector {
         if amount != NanoUnits::ZERO {
             self.count_cost_of_outcome(series, amount);
         }
-    }
-
-    /// The hash of the service that a request was for; none if it named none, or has no series of its own.
-    pub(crate) fn service_of(&self, id: MeasureId) -> Option<KeyHash> {
-        self.series.service_of(self.known(id)?)
     }
 
     /// The series of a request that was counted since everything was forgotten.

@@ -90,11 +90,18 @@ pub struct MeasureId {
     pub(super) series: u16,
     /// The latency scope's number plus one; 0 is none of its own.
     pub(super) scope: u8,
+    /// The hash of its service; zero if it names none.
+    pub(super) service: KeyHash,
 }
 
 impl MeasureId {
+    /// The hash of the service that the request was for; none if it named none.
+    pub(crate) fn service(self) -> Option<KeyHash> {
+        (self.service != KeyHash(0)).then_some(self.service)
+    }
+
     /// Says nothing: all-zero.
-    pub const NONE: Self = Self { epoch: 0, series: 0, scope: 0 };
+    pub const NONE: Self = Self { epoch: 0, series: 0, scope: 0, service: KeyHash(0) };
 }
 
 /// Whether a request that was let through succeeded.

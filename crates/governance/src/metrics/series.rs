@@ -144,7 +144,7 @@ pub(super) struct SeriesTable {
 }
 
 /// A pair's part of its hash; nothing where it names none.
-fn hash_of(key: Option<&Key<'_>>) -> KeyHash {
+pub(super) fn hash_of(key: Option<&Key<'_>>) -> KeyHash {
     key.map_or(KeyHash(0), |key| key.hash)
 }
 
@@ -242,13 +242,6 @@ impl SeriesTable {
             return (series, pair);
         }
         (other, Pair { service: None, tenant: None })
-    }
-
-    /// The hash of the service of a series; none if its pair has none, and for that of all others.
-    pub(super) fn service_of(&self, id: SeriesId) -> Option<KeyHash> {
-        let SeriesId::Own(place) = id else { return None };
-        let series = self.table.get(place)?;
-        (!self.names[place.index()][0].is_empty()).then_some(series.service)
     }
 
     /// Every series in the order of coming, as it stands in a window, and that of all others last if it has anything.

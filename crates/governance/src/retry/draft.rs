@@ -1,8 +1,8 @@
 //! The words in which users describe how calls are repeated.
 
 use super::{
-    ATTEMPTS_MAX, BASE_MILLI_MAX, BASE_MILLI_MIN, BUDGET_MAX, Backoff, DELAY_MAX, DELAY_MIN, PPM, RetrySpec,
-    outside,
+    ATTEMPTS_MAX, BASE_MILLI_MAX, BASE_MILLI_MIN, BUDGET_MAX, BUDGET_MIN, Backoff, DELAY_MAX, DELAY_MIN, PPM,
+    RetrySpec, outside,
 };
 use crate::field::{FieldValue, Problem, Quoted, SpecError, finished, text, whole, word};
 use crate::scope::Scope;
@@ -126,7 +126,7 @@ impl RetryDraft {
                 let nanos: Nanos = text(value, "a string such as \"5m\"")?.parse().map_err(Problem::Unit)?;
                 self.give_up_after = Some(if nanos == Nanos::ZERO { Err(Problem::Zero)? } else { nanos });
             }
-            _ => self.budget = Some(whole(value, 1, BUDGET_MAX)?),
+            _ => self.budget = Some(whole(value, BUDGET_MIN, BUDGET_MAX)?),
         }
         Ok(())
     }
@@ -232,7 +232,7 @@ pub(super) fn check(spec: &RetrySpec) -> Result<(), SpecError> {
         ("max_delay", spec.initial_delay <= spec.max_delay, Problem::Expected(ORDER_EXPECTED)),
         ("base", (BASE_MILLI_MIN..=BASE_MILLI_MAX).contains(&base_milli), Problem::Expected(BASE_EXPECTED)),
         ("jitter", jitter_ppm <= PPM, Problem::Expected(JITTER_EXPECTED)),
-        ("budget", (1..=BUDGET_MAX).contains(&tokens) && rest == 0, range(1, BUDGET_MAX)),
+        ("budget", (BUDGET_MIN..=BUDGET_MAX).contains(&tokens) && rest == 0, range(BUDGET_MIN, BUDGET_MAX)),
     ] {
         if !holds {
             return Err(SpecError { field, problem });

@@ -1,5 +1,7 @@
 use super::{Given, SECOND, at, rule};
-use crate::alerts::{AlertBound, AlertEvent, AlertMetric, AlertRule, AlertState, GovernanceAlerts};
+use crate::alerts::{
+    AlertBound, AlertCondition, AlertEvent, AlertMetric, AlertRule, AlertState, GovernanceAlerts,
+};
 use crate::field::FieldValue;
 use crate::time::{Nanos, Now, WallTime};
 use proptest::prelude::{ProptestConfig, prop, prop_assert_eq, proptest};
@@ -148,11 +150,12 @@ fn a_threshold_is_changed_while_it_stands() {
     }
     assert_eq!(tick(&mut alerts, 5, Some(60_000)), AlertState::Quiet);
     assert_eq!(tick(&mut alerts, 6, Some(700_001)), AlertState::Firing);
-    assert!(alerts.set_alert_threshold("denials", FieldValue::Text("1%")).is_err(), "it clears at 2%");
     assert!(alerts.set_alert_threshold("denials", FieldValue::Text("5")).is_err());
     assert!(alerts.set_alert_threshold("other", FieldValue::Text("5%")).is_err());
     assert_eq!(alerts.get_alert("denials").unwrap().to_string().lines().nth(3), Some("above = \"70%\""));
-    // A value that clears and was the threshold goes with it.
+    // A value that clears goes with the threshold that passes it, and so does one that was the threshold.
+    let lower = alerts.set_alert_threshold("denials", FieldValue::Text("1%")).unwrap();
+    assert_eq!((lower.condition, lower.clear), (AlertCondition::Above(10_000), 10_000));
     let fields = [("name", "waiting"), ("metric", "queue-depth"), ("above", "10")];
     alerts.define_alert(&rule(&fields)).unwrap();
     let changed = alerts.set_alert_threshold("waiting", FieldValue::Integer(3)).unwrap();

@@ -14,7 +14,7 @@ use crate::time::Nanos;
 #[test]
 fn a_collector_is_as_large_as_it_may_be() {
     assert!(size_of::<GovernanceCollector>() <= 6 << 20);
-    assert_eq!(size_of::<MeasureId>(), 8);
+    assert_eq!(size_of::<MeasureId>(), 16);
     assert_eq!(MeasureId::NONE, MeasureId::default());
 }
 
