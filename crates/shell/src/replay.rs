@@ -306,6 +306,7 @@ impl<'a> Replay<'a> {
                 tally.denied = 1;
             }
         }
+        governor.look_at_alerts(Now::from_wall(report.latest));
         // The line's own time: that of decisions stands still where the log goes back.
         timeline.add(time, tally);
     }

@@ -54,12 +54,13 @@ pub(super) fn reset(context: &mut Context<'_>, invocation: &Invocation<'_>) -> O
             let id = scope(context, invocation, 0)?;
             let now = context.system.now();
             let name = scope_text(&context.engine.live, now.instant, id);
-            context.engine.live.traffic.reset_scope(id);
+            context.engine.live.traffic.reset_scope(now, id);
             context.say(format_args!("reset {name}"))
         }
         (None, true) => {
             let count = context.engine.live.traffic.scope_count();
-            context.engine.live.traffic.reset_scopes();
+            let now = context.system.now();
+            context.engine.live.traffic.reset_scopes(now);
             context.engine.live.traffic.guard.reset();
             context.say(format_args!("reset {} and the guard", super::Count(count, "scope")))
         }

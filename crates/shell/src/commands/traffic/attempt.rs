@@ -39,7 +39,7 @@ pub(in crate::commands) fn retry(context: &mut Context<'_>, invocation: &Invocat
     let attempt = Attempt { number, answer, elapsed, retry_after, previous_delay };
     let traffic = &context.engine.live.traffic;
     let found = traffic.scope(now.instant, id).and_then(|scope| {
-        let decision = traffic.would_retry(id, &attempt)?;
+        let decision = traffic.would_retry(now, id, &attempt)?;
         Some((scope, decision))
     });
     let Some((scope, decision)) = found else {
