@@ -65,7 +65,7 @@ pub struct CollectorStats {
     pub latency_scopes_max: usize,
     /// Requests whose latency scope found no room.
     pub latency_overflowed: u64,
-    /// Outcomes of requests that are not known, or not any more: they are counted nowhere else.
+    /// Outcomes of requests whose decision was not counted, or was forgotten since: they are counted nowhere else.
     pub stale: u64,
 }
 

@@ -70,12 +70,14 @@ pub struct PolicyStats {
     pub matched: u64,
     /// Those of them for which it spoke.
     pub decided: u64,
+    /// Those of them that it denied.
+    pub denied: u64,
     /// Requests that it matched in shadow mode.
     pub would: u64,
 }
 
 impl PolicyStats {
-    const ZERO: Self = Self { matched: 0, decided: 0, would: 0 };
+    const ZERO: Self = Self { matched: 0, decided: 0, denied: 0, would: 0 };
 }
 
 /// What all policies have done, also those that are gone.
@@ -370,6 +372,7 @@ impl PolicyEngine {
         }
         if let Some(id) = decision.decider {
             slot.stats[id.index()].decided += 1;
+            slot.stats[id.index()].denied += u64::from(!decision.allowed);
         }
         let effects = &slot.table;
         let totals = &mut self.totals;

@@ -315,7 +315,7 @@ impl<'a> KeyName<'a> {
     }
 
     /// The name in its canonical form, whether or not it is a secret.
-    fn to_plain_name(self) -> Name {
+    pub(crate) fn to_plain_name(self) -> Name {
         let mut name = Name::EMPTY;
         // Names are at most NAME_BYTES_MAX long by construction, and addresses are shorter.
         let _ = match self {

@@ -141,7 +141,9 @@ impl<'a> Both<'a> {
         for name in &expected.matched {
             let stats = self.stats.entry(name.clone()).or_default();
             stats.matched += 1;
-            stats.decided += u64::from(expected.decider.as_ref() == Some(name));
+            let has_decided = expected.decider.as_ref() == Some(name);
+            stats.decided += u64::from(has_decided);
+            stats.denied += u64::from(has_decided && !expected.allowed);
         }
         for name in &expected.shadow {
             self.stats.entry(name.clone()).or_default().would += 1;

@@ -24,6 +24,9 @@ pub enum FigureKind {
     Gauge,
     /// How many values there were of each size.
     Histogram,
+    /// What was counted in lengths of time, each told by a label. Prometheus keeps the past by itself, from what it
+    /// reads at each time: its format leaves such a family out.
+    History,
 }
 
 impl FigureKind {
@@ -34,6 +37,7 @@ impl FigureKind {
             Self::Counter => "counter",
             Self::Gauge => "gauge",
             Self::Histogram => "histogram",
+            Self::History => "history",
         }
     }
 }
@@ -149,7 +153,8 @@ pub trait FigureSink {
     /// If the name is not one, does not go with the kind, or was begun before.
     fn family(&mut self, name: &'static str, help: &'static str, kind: FigureKind) -> fmt::Result;
 
-    /// Writes a figure of the family that was begun last, which is not of histograms.
+    /// Writes a figure of the family that was begun last, which is not of histograms. A family of history is written as
+    /// CSV and as JSON alone.
     ///
     /// # Errors
     /// The sink's.
@@ -208,7 +213,7 @@ impl FiguresFormat {
     }
 }
 
-/// Writes all that `visit` gives, in a format.
+/// Writes all that `visit` gives, in a format. Prometheus is given no [`FigureKind::History`].
 ///
 /// ```
 /// use governance::export::{Figure, FigureKind, FiguresFormat, Label, write_figures};

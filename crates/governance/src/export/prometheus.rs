@@ -1,7 +1,8 @@
 //! Writes the text format of Prometheus, version 0.0.4.
 //!
 //! [`PrometheusWriter`] is a [`FigureSink`]: families stay together, each has one `# HELP` and one `# TYPE`, and a
-//! histogram's last bucket and its count are one number. A family is announced with its first figure.
+//! histogram's last bucket and its count are one number. A family is announced with its first figure. What was counted in
+//! the past, [`FigureKind::History`], is left out: the format has no place for it.
 //!
 //! ```
 //! use governance::export::{Figure, FigureKind, FigureSink, Label, PrometheusWriter};
@@ -24,7 +25,7 @@ use super::figures::{Families, Figure, FigureKind, FigureSink, HistogramFigure, 
 use core::fmt::{self, Display, Write};
 
 /// How many families a document has at most.
-pub const FAMILIES_MAX: usize = 96;
+pub const FAMILIES_MAX: usize = 128;
 
 /// A document that is being written.
 #[derive(Debug)]
@@ -92,6 +93,9 @@ impl<W: Write + ?Sized> FigureSink for PrometheusWriter<'_, W> {
 
     fn sample(&mut self, labels: &[Label<'_>], value: Figure) -> fmt::Result {
         self.families.check_sample(labels);
+        if self.families.kind == FigureKind::History {
+            return Ok(());
+        }
         self.announce()?;
         self.line("", labels, None, value)
     }
@@ -230,6 +234,18 @@ mod tests {
         writer.family("weir_b", "B\\\n.", FigureKind::Gauge).unwrap();
         writer.sample(&[], Figure::Whole(1)).unwrap();
         assert_eq!(out, "# HELP weir_b B\\\\\\n.\n# TYPE weir_b gauge\nweir_b 1\n");
+    }
+
+    #[test]
+    fn what_is_past_is_left_out() {
+        let mut out = String::new();
+        let mut writer = PrometheusWriter::new(&mut out);
+        writer.family("weir_past", "Past.", FigureKind::History).unwrap();
+        writer.sample(&[], Figure::Whole(1)).unwrap();
+        assert_eq!(out, "");
+        assert!(broken(FigureKind::History, |writer| {
+            writer.sample(&[Label { name: "le", value: &1 }], Figure::Whole(1)).unwrap();
+        }));
     }
 
     #[test]

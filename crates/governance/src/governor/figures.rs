@@ -1,17 +1,19 @@
 //! Everything that a governor has counted and how it stands, as figures for other programs.
 
+mod scopes;
+
 use super::Governor;
 use crate::alerts::export_alerts;
-use crate::breaker::BreakerState;
 use crate::decision::Sharing;
 use crate::export::{Figure, FigureKind, FigureSink, Label};
 use crate::metrics::export_metrics;
+use crate::policy::PolicyStats;
 use crate::priority::QueueMetrics;
 use crate::quota::{QuotaManager, QuotaUsage};
 use crate::rate_limiter::LimitStats;
 use crate::time::Now;
-use crate::traffic::ScopeView;
 use core::fmt::{self, Display};
+use scopes::export_scopes;
 
 /// All of a quota, in parts of a million.
 const PPM: u128 = 1_000_000;
@@ -19,7 +21,7 @@ const PPM: u128 = 1_000_000;
 /// A family, and the count of a thing that is its figure.
 type Family<T> = (&'static str, &'static str, FigureKind, fn(&T) -> u64);
 
-const OF_LIMITS: [Family<LimitStats>; 3] = [
+const OF_LIMITS: [Family<LimitStats>; 7] = [
     ("weir_limit_allowed_total", "Requests that a limit had room for.", FigureKind::Counter, |stats| {
         stats.allowed
     }),
@@ -29,6 +31,25 @@ const OF_LIMITS: [Family<LimitStats>; 3] = [
         "Requests that a limit in shadow mode would have refused.",
         FigureKind::Counter,
         |stats| stats.would_deny,
+    ),
+    ("weir_limit_keys", "Keys that have a bucket of their own.", FigureKind::Gauge, |stats| stats.keys),
+    (
+        "weir_limit_overflow_total",
+        "Requests that the shared bucket of keys without one of their own decided.",
+        FigureKind::Counter,
+        |stats| stats.overflow_hits,
+    ),
+    (
+        "weir_limit_overflow_denied_total",
+        "Requests that the shared bucket of keys without one of their own refused.",
+        FigureKind::Counter,
+        |stats| stats.overflow_denied,
+    ),
+    (
+        "weir_limit_log_full_total",
+        "Requests that a limit refused, or in shadow mode could not note, since the log of exact windows was full.",
+        FigureKind::Counter,
+        |stats| stats.log_full,
     ),
 ];
 
@@ -41,57 +62,77 @@ const OF_QUEUES: [Family<QueueMetrics>; 5] = [
     ("weir_queue_served_total", "Requests that were served.", FigureKind::Counter, |queue| queue.served),
     (
         "weir_queue_rejected_total",
-        "Requests that came to a queue and were not served.",
+        "Requests that came to a queue and were not served, for whatever reason.",
         FigureKind::Counter,
         |queue| queue.rejected.total(),
     ),
 ];
 
-/// The same of a scope, which is borrowed.
-type ScopeFamily = (&'static str, &'static str, FigureKind, fn(&ScopeView<'_>) -> u64);
-
-const OF_SCOPES: [ScopeFamily; 6] = [
-    ("weir_scope_calls_total", "Calls that were asked for.", FigureKind::Counter, |scope| {
-        scope.counters.requests
-    }),
-    ("weir_scope_denied_total", "Calls that were refused.", FigureKind::Counter, |scope| {
-        scope.counters.denied
-    }),
+const OF_POLICIES: [Family<PolicyStats>; 4] = [
     (
-        "weir_scope_errors_total",
-        "Calls that got no answer, or one with status 5xx.",
+        "weir_policy_matched_total",
+        "Requests that a policy matched while it acted.",
         FigureKind::Counter,
-        |scope| scope.counters.errors + scope.counters.by_class[4],
+        |stats| stats.matched,
     ),
-    ("weir_scope_retries_total", "Retries that were scheduled.", FigureKind::Counter, |scope| {
-        scope.counters.retries
-    }),
-    ("weir_breaker_opened_total", "Times that a breaker opened.", FigureKind::Counter, |scope| {
-        scope.stats.opened
-    }),
-    ("weir_breaker_refused_total", "Calls that a breaker refused.", FigureKind::Counter, |scope| {
-        scope.stats.refused
-    }),
+    (
+        "weir_policy_decided_total",
+        "Requests for which a policy spoke, of those that it matched.",
+        FigureKind::Counter,
+        |stats| stats.decided,
+    ),
+    ("weir_policy_denied_total", "Requests that a policy denied.", FigureKind::Counter, |stats| stats.denied),
+    (
+        "weir_policy_would_match_total",
+        "Requests that a policy matched in shadow mode.",
+        FigureKind::Counter,
+        |stats| stats.would,
+    ),
 ];
 
 impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, LOG, TENANTS> {
-    /// Gives everything: what is counted, the alerts, and how tickets, limits, quotas, budgets, policies, queues, breakers
-    /// and the loop guard stand. One family after the other, always in the same order.
+    /// Gives everything: what is counted, the alerts, and how tickets, limits, quotas, budgets, policies, queues, outbound
+    /// scopes and the loop guard stand. One family after the other, always in the same order. What an operator resets
+    /// begins anew at 0.
     ///
     /// # Errors
     /// Only those of `sink`.
     pub fn export_figures(&self, now: Now, sink: &mut dyn FigureSink) -> fmt::Result {
         export_metrics(&self.metrics, sink)?;
         export_alerts(&self.alerts, sink)?;
-        sink.family("weir_open_tickets", "Requests whose outcome is awaited.", FigureKind::Gauge)?;
-        sink.sample(&[], whole(self.tickets.stats().open))?;
+        self.export_tickets(sink)?;
         self.export_limits(sink)?;
         export_quotas(&self.quotas, now, sink, ("weir_quota_used_ratio", "The used part of a quota."))?;
         export_quotas(&self.budgets, now, sink, ("weir_budget_used_ratio", "The used part of a budget."))?;
         self.export_policies(sink)?;
         self.export_queues(now, sink)?;
-        self.export_scopes(now, sink)?;
+        export_scopes(&self.traffic, now.instant, sink)?;
         self.export_guard(now, sink)
+    }
+
+    fn export_tickets(&self, sink: &mut dyn FigureSink) -> fmt::Result {
+        let stats = self.tickets.stats();
+        sink.family("weir_open_tickets", "Requests whose outcome is awaited.", FigureKind::Gauge)?;
+        sink.sample(&[], whole(stats.open))?;
+        let help = "Tickets, by what has happened to them; let go by a queue counts as voided.";
+        sink.family("weir_tickets_total", help, FigureKind::Counter)?;
+        for (event, count) in [
+            ("opened", stats.opened),
+            ("settled", stats.settled),
+            ("voided", stats.voided),
+            ("expired", stats.expired),
+        ] {
+            sink.sample(&[label("event", &event)], Figure::Whole(count))?;
+        }
+        let help = "Outcomes that changed nothing: they came after their ticket had expired, after another outcome, or \
+                    with a ticket that is not known.";
+        sink.family("weir_outcomes_refused_total", help, FigureKind::Counter)?;
+        for (reason, count) in
+            [("late", stats.late), ("repeated", stats.repeated), ("unknown", stats.unknown)]
+        {
+            sink.sample(&[label("reason", &reason)], Figure::Whole(count))?;
+        }
+        Ok(())
     }
 
     fn export_limits(&self, sink: &mut dyn FigureSink) -> fmt::Result {
@@ -106,11 +147,36 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
     }
 
     fn export_policies(&self, sink: &mut dyn FigureSink) -> fmt::Result {
-        let help = "Requests that a policy matched.";
-        sink.family("weir_policy_matched_total", help, FigureKind::Counter)?;
-        for (id, rule) in self.policies.list_policies() {
-            let stats = self.policies.get_policy_stats(id).unwrap_or_default();
-            sink.sample(&[label("policy", &rule.name)], Figure::Whole(stats.matched))?;
+        for (name, help, kind, count) in OF_POLICIES {
+            sink.family(name, help, kind)?;
+            for (id, rule) in self.policies.list_policies() {
+                let stats = self.policies.get_policy_stats(id).unwrap_or_default();
+                sink.sample(&[label("policy", &rule.name)], Figure::Whole(count(&stats)))?;
+            }
+        }
+        let stats = self.policies.stats();
+        let help = "Requests that all policies together decided, also those that are gone.";
+        sink.family("weir_policy_decisions_total", help, FigureKind::Counter)?;
+        for (outcome, count) in [("allowed", stats.allowed), ("denied", stats.denied)] {
+            sink.sample(&[label("outcome", &outcome)], Figure::Whole(count))?;
+        }
+        let help = "Requests that no policy allowed or denied, so that the default did.";
+        sink.family("weir_policy_default_total", help, FigureKind::Counter)?;
+        sink.sample(&[], Figure::Whole(stats.by_default))?;
+        let help = "Requests that policies redirected, throttled, raised an alert for or logged.";
+        sink.family("weir_policy_actions_total", help, FigureKind::Counter)?;
+        for (action, count) in [
+            ("redirect", stats.redirected),
+            ("throttle", stats.throttled),
+            ("alert", stats.alerted),
+            ("log", stats.logged),
+        ] {
+            sink.sample(&[label("action", &action)], Figure::Whole(count))?;
+        }
+        let help = "Requests that policies in shadow mode would have decided otherwise.";
+        sink.family("weir_policy_would_decide_total", help, FigureKind::Counter)?;
+        for (outcome, count) in [("allowed", stats.would_allow), ("denied", stats.would_deny)] {
+            sink.sample(&[label("outcome", &outcome)], Figure::Whole(count))?;
         }
         Ok(())
     }
@@ -124,26 +190,6 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
             }
         }
         Ok(())
-    }
-
-    fn export_scopes(&self, now: Now, sink: &mut dyn FigureSink) -> fmt::Result {
-        for (name, help, kind, count) in OF_SCOPES {
-            sink.family(name, help, kind)?;
-            for scope in self.traffic.scopes(now.instant) {
-                sink.sample(&[label("scope", &scope.name)], Figure::Whole(count(&scope)))?;
-            }
-        }
-        let help = "Whether a breaker is in a state: 1 for the one it is in.";
-        sink.family("weir_breaker_state", help, FigureKind::Gauge)?;
-        for scope in self.traffic.scopes(now.instant).filter(|scope| scope.breaker.is_some()) {
-            for state in [BreakerState::Closed, BreakerState::Open, BreakerState::HalfOpen] {
-                let labels = [label("scope", &scope.name), label("state", &state)];
-                sink.sample(&labels, Figure::Whole(u64::from(state == scope.state)))?;
-            }
-        }
-        let help = "Calls that found no place among the scopes, and went on without a breaker.";
-        sink.family("weir_scope_overflow_total", help, FigureKind::Counter)?;
-        sink.sample(&[], Figure::Whole(self.traffic.overflow().requests))
     }
 
     fn export_guard(&self, now: Now, sink: &mut dyn FigureSink) -> fmt::Result {
@@ -161,6 +207,20 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
             for (mode, count) in [("enforce", done), ("shadow", would)] {
                 sink.sample(&[label("action", &action), label("mode", &mode)], Figure::Whole(count))?;
             }
+        }
+        let help = "Times that the loop guard blocked a caller.";
+        sink.family("weir_loop_guard_strikes_total", help, FigureKind::Counter)?;
+        sink.sample(&[], Figure::Whole(stats.strikes))?;
+        let help = "Callers that the loop guard forgot to make room for others.";
+        sink.family("weir_loop_guard_evicted_total", help, FigureKind::Counter)?;
+        sink.sample(&[], Figure::Whole(stats.evicted))?;
+        let help =
+            "Requests of the last minute that count for the hard cap, and failures of the last minute.";
+        sink.family("weir_loop_guard_last_minute", help, FigureKind::Gauge)?;
+        for (what, count) in
+            [("requests", stats.requests_this_minute), ("failures", stats.failures_this_minute)]
+        {
+            sink.sample(&[label("what", &what)], Figure::Whole(count))?;
         }
         let help = "Callers and targets that the loop guard watches.";
         sink.family("weir_loop_guard_tracked", help, FigureKind::Gauge)?;

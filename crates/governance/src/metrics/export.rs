@@ -1,6 +1,12 @@
 //! What was counted, as figures for other programs.
 
-use super::{BOUNDS_US, Counts, GovernanceCollector, LatencyBuckets, LatencyScope, OTHER, SeriesView};
+mod history;
+mod rankings;
+
+use super::count::Count;
+use super::{
+    BOUNDS_US, CostSource, Counts, GovernanceCollector, LatencyBuckets, LatencyScope, OTHER, SeriesView,
+};
 use crate::export::{Figure, FigureKind, FigureSink, HistogramFigure, Label};
 use core::fmt::{self, Display};
 
@@ -10,12 +16,47 @@ const ALL_SCOPES: &str = "all";
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// One of the figures of a pair: how it is called, and how it is counted.
-type Part = (&'static str, fn(&Counts) -> u64);
+type Part = (&'static str, fn(&SeriesView<'_>) -> u64);
+
+/// A family of pairs: its name, what it is, and its figures.
+type PairFamily = (&'static str, &'static str, &'static [Part]);
+
+const OF_PAIRS: [PairFamily; 3] = [
+    (
+        "weir_requests_total",
+        "Requests by service, tenant and what was decided.",
+        &[
+            ("allowed", |view| view.total.allowed),
+            ("denied", |view| view.total.denied),
+            ("redirected", |view| {
+                let Counts { requests, allowed, denied, .. } = view.total;
+                requests.saturating_sub(allowed).saturating_sub(denied)
+            }),
+        ],
+    ),
+    (
+        "weir_outcomes_total",
+        "What became of allowed requests, by service, tenant and result.",
+        &[
+            ("success", |view| view.total.outcomes.saturating_sub(view.total.errors)),
+            ("failure", |view| view.total.errors),
+        ],
+    ),
+    (
+        "weir_quota_decisions_total",
+        "Decisions for which a quota or a budget spoke, by service, tenant and whether it refused.",
+        &[
+            ("within", |view| view.quota_events.saturating_sub(view.quota_violations)),
+            ("refused", |view| view.quota_violations),
+        ],
+    ),
+];
 
 /// Gives everything that the collector has counted since the start: one family after the other, always in the same order.
 ///
 /// A service or a tenant that requests did not name is an empty label. Pairs that found no room are together under
-/// [`OTHER`], and a pair that bears that name is with them.
+/// [`OTHER`], and a pair that bears that name is with them. Until that happens, a ranking is the sum of series, and is not
+/// given beside them. The timelines are [`FigureKind::History`].
 ///
 /// ```
 /// use governance::export::{FiguresFormat, write_figures};
@@ -33,8 +74,10 @@ pub fn export_metrics(collector: &GovernanceCollector, sink: &mut dyn FigureSink
     write_decisions(collector, sink)?;
     write_responses(collector, sink)?;
     write_series(collector, sink)?;
+    rankings::write(collector, sink)?;
     write_latency(collector, sink)?;
-    write_capacity(collector, sink)
+    write_capacity(collector, sink)?;
+    history::write(collector, sink)
 }
 
 fn write_decisions(collector: &GovernanceCollector, sink: &mut dyn FigureSink) -> fmt::Result {
@@ -52,58 +95,53 @@ fn write_responses(collector: &GovernanceCollector, sink: &mut dyn FigureSink) -
         sink.sample(&[label("class", class)], Figure::Whole(count))?;
     }
     sink.family("weir_throttled_responses_total", "Answers with status code 429.", FigureKind::Counter)?;
-    sink.sample(&[], Figure::Whole(totals.throttled))
+    sink.sample(&[], Figure::Whole(totals.throttled))?;
+    let help = "Allowed requests that were told to wait, for their turn or in a queue.";
+    sink.family("weir_delayed_requests_total", help, FigureKind::Counter)?;
+    sink.sample(&[], Figure::Whole(totals.delayed))
 }
 
 fn write_series(collector: &GovernanceCollector, sink: &mut dyn FigureSink) -> fmt::Result {
-    let families: [(_, _, &[Part]); 2] = [
-        (
-            "weir_requests_total",
-            "Requests by service, tenant and what was decided.",
-            &[
-                ("allowed", |counts| counts.allowed),
-                ("denied", |counts| counts.denied),
-                ("redirected", |counts| {
-                    counts.requests.saturating_sub(counts.allowed).saturating_sub(counts.denied)
-                }),
-            ],
-        ),
-        (
-            "weir_outcomes_total",
-            "What became of allowed requests, by service, tenant and result.",
-            &[
-                ("success", |counts| counts.outcomes.saturating_sub(counts.errors)),
-                ("failure", |counts| counts.errors),
-            ],
-        ),
-    ];
-    for (family, help, parts) in families {
+    for (family, help, parts) in OF_PAIRS {
         sink.family(family, help, FigureKind::Counter)?;
-        each_pair(collector, |pair, counts| {
+        each_pair(collector, |pair, view| {
             parts.iter().try_for_each(|(outcome, count)| {
-                sink.sample(&[pair[0], pair[1], label("outcome", outcome)], Figure::Whole(count(counts)))
+                sink.sample(&[pair[0], pair[1], label("outcome", outcome)], Figure::Whole(count(view)))
             })
         })?;
     }
+    // An outcome can correct what was told before, so it is no counter.
+    let help = "Tokens that requests took, by service and tenant.";
+    sink.family("weir_tokens_used", help, FigureKind::Gauge)?;
+    each_pair(collector, |pair, view| sink.sample(&pair, Figure::Whole(view.tokens_used)))?;
+    let help = "How long requests were told to wait, all together, by service and tenant.";
+    sink.family("weir_told_wait_seconds_total", help, FigureKind::Counter)?;
+    each_pair(collector, |pair, view| sink.sample(&pair, Figure::length(view.wait_time)))?;
     // What was charged can be given back, so it is no counter.
     let help = "What requests have cost, by service and tenant, in the currency of the books.";
     sink.family("weir_cost", help, FigureKind::Gauge)?;
-    each_pair(collector, |pair, counts| sink.sample(&pair, Figure::Money(counts.cost)))
+    each_pair(collector, |pair, view| sink.sample(&pair, Figure::Money(view.total.cost)))?;
+    let help =
+        "The same cost by what it was charged for: a decision, its outcome, or usage measured elsewhere.";
+    sink.family("weir_cost_by_source", help, FigureKind::Gauge)?;
+    CostSource::ALL.into_iter().try_for_each(|source| {
+        sink.sample(&[label("source", &source.word())], Figure::Money(collector.cost_of(source)))
+    })
 }
 
 /// Calls `each` with every service and tenant, and what was counted for both together.
 fn each_pair(
     collector: &GovernanceCollector,
-    mut each: impl FnMut([Label<'_>; 2], &Counts) -> fmt::Result,
+    mut each: impl FnMut([Label<'_>; 2], &SeriesView<'_>) -> fmt::Result,
 ) -> fmt::Result {
     let is_other = |view: &SeriesView<'_>| view.service == Some(OTHER) && view.tenant == Some(OTHER);
-    let mut others: Option<Counts> = None;
+    let mut others: Option<SeriesView<'_>> = None;
     for view in collector.series() {
         if is_other(&view) {
-            others.get_or_insert_default().add(&view.total);
+            others = Some(others.map_or(view, |others| together(&others, &view)));
         } else {
             let pair = [view.service.unwrap_or_default(), view.tenant.unwrap_or_default()];
-            each([label("service", &pair[0]), label("tenant", &pair[1])], &view.total)?;
+            each([label("service", &pair[0]), label("tenant", &pair[1])], &view)?;
         }
     }
     match others {
@@ -112,8 +150,20 @@ fn each_pair(
     }
 }
 
+/// What was counted of two series since the start.
+fn together<'a>(one: &SeriesView<'a>, other: &SeriesView<'_>) -> SeriesView<'a> {
+    let mut sum = *one;
+    sum.total.add(&other.total);
+    sum.tokens_used.count(other.tokens_used);
+    sum.wait_time.0.count(other.wait_time.0);
+    sum.quota_events.count(other.quota_events);
+    sum.quota_violations.count(other.quota_violations);
+    sum
+}
+
 fn write_latency(collector: &GovernanceCollector, sink: &mut dyn FigureSink) -> fmt::Result {
-    let help = "How long answers took, by route, else service, else group.";
+    let help =
+        "How long answers took, since the start: of all, and each of its route, else service, else group.";
     sink.family("weir_latency_seconds", help, FigureKind::Histogram)?;
     if let Some(buckets) = collector.latency_buckets(LatencyScope::All) {
         write_histogram(sink, &ALL_SCOPES, buckets)?;
@@ -121,7 +171,9 @@ fn write_latency(collector: &GovernanceCollector, sink: &mut dyn FigureSink) -> 
     for view in collector.latency_scopes() {
         write_histogram(sink, &format_args!("{}:{}", view.kind, view.name), view.buckets)?;
     }
-    Ok(())
+    let help = "The longest that an answer took since the start.";
+    sink.family("weir_latency_max_seconds", help, FigureKind::Gauge)?;
+    sink.sample(&[], Figure::micros(collector.totals().latency_max_us))
 }
 
 fn write_histogram(sink: &mut dyn FigureSink, scope: &dyn Display, latency: &LatencyBuckets) -> fmt::Result {
@@ -142,7 +194,8 @@ fn write_capacity(collector: &GovernanceCollector, sink: &mut dyn FigureSink) ->
     for (table, count) in [("series", stats.overflowed), ("latency", stats.latency_overflowed)] {
         sink.sample(&[label("table", &table)], Figure::Whole(count))?;
     }
-    let help = "Outcomes of requests that are not known, or not any more; they are counted nowhere else.";
+    let help = "Outcomes of requests whose decision was not counted here, or was forgotten since, so that they are in no \
+                other figure of outcomes. Late outcomes and unknown tickets are in weir_outcomes_refused_total.";
     sink.family("weir_stale_outcomes_total", help, FigureKind::Counter)?;
     sink.sample(&[], Figure::Whole(stats.stale))
 }

@@ -6,7 +6,7 @@
 use super::record::Key;
 use crate::chained_table::ChainedTable;
 use crate::histogram::{Histogram, percentiles};
-use crate::scope::{KeyHash, Kind, Name, NameRef};
+use crate::scope::{KeyHash, KeyName, Kind, Name, NameRef};
 use crate::text::Text;
 
 /// How many scopes there can be beside the one of everything.
@@ -266,7 +266,7 @@ impl LatencyPool {
         let place = self.table.find(key.hash.0, |()| true).or_else(|| {
             let place = self.table.insert(key.hash.0, ()).ok()?;
             self.hashes[place.index()] = key.hash;
-            self.names[place.index()] = (kind, shown(kind, key.name));
+            self.names[place.index()] = (kind, canonical(kind, key.name));
             Some(place)
         });
         let Some(place) = place else {
@@ -314,21 +314,22 @@ impl LatencyPool {
             LatencyScope::All => Some(&self.all),
             LatencyScope::Named(kind, name) => {
                 let mut names = self.names.iter().take(self.table.len());
-                let index = names.position(|(its, text)| *its == kind && text.as_str() == name)?;
+                let index =
+                    names.position(|(its, text)| *its == kind && is_name(kind, text.as_str(), name))?;
                 self.scopes.get(index)
             }
         }
     }
 }
 
-/// A name as it is shown: a route in lower case, as it is configured.
-fn shown(kind: Kind, name: NameRef<'_>) -> Name {
-    let is_route = kind == Kind::Route;
-    let mut shown = Name::EMPTY;
-    for character in name.as_str().chars() {
-        let character = if is_route { character.to_ascii_lowercase() } else { character };
-        // It is no longer than a name.
-        let _ = core::fmt::Write::write_char(&mut shown, character);
+/// A name as its scope is told by: the case of a route is of no account, and elsewhere it is told in lower case too.
+fn canonical(kind: Kind, name: NameRef<'_>) -> Name {
+    match kind {
+        Kind::Route => KeyName::LowerCase(name).to_plain_name(),
+        _ => name.to_name(),
     }
-    shown
+}
+
+fn is_name(kind: Kind, one: &str, other: &str) -> bool {
+    if kind == Kind::Route { one.eq_ignore_ascii_case(other) } else { one == other }
 }

@@ -10,6 +10,7 @@ use crate::chained_table::{ChainedTable, Place};
 use crate::money::NanoUnits;
 use crate::scope::{KeyHash, Name, NameRef};
 use crate::text::Text;
+use crate::time::Nanos;
 
 /// How many pairs have a series of their own.
 pub const SERIES_MAX: usize = 1024;
@@ -61,6 +62,14 @@ pub struct SeriesView<'a> {
     pub current: Counts,
     /// In the window before it.
     pub last: Counts,
+    /// Tokens that its requests took.
+    pub tokens_used: u64,
+    /// How long its requests were told to wait, all together.
+    pub wait_time: Nanos,
+    /// Decisions for which a quota or a budget spoke.
+    pub quota_events: u64,
+    /// Requests that were refused by one.
+    pub quota_violations: u64,
 }
 
 /// What is counted of a pair beside its requests.
@@ -250,7 +259,17 @@ impl SeriesTable {
             let mut now = *series;
             now.counts(window);
             let [service, tenant] = names;
-            SeriesView { service, tenant, total: now.total(), current: now.current, last: now.last }
+            SeriesView {
+                service,
+                tenant,
+                total: now.total(),
+                current: now.current,
+                last: now.last,
+                tokens_used: now.extra.tokens,
+                wait_time: Nanos(now.extra.wait),
+                quota_events: now.extra.quota_events,
+                quota_violations: now.extra.quota_violations,
+            }
         })
     }
 
