@@ -44,18 +44,17 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         if !is_plain(provider) || !is_plain(method) {
             return Err(ScopeError::NotARoute);
         }
+        // In lower case, so that it has one name wherever it is shown.
         let mut route = Name::EMPTY;
         let bytes = provider.as_str().len() + 1 + method.as_str().len();
-        write!(route, "{}:{}", provider.as_str(), method.as_str())
+        let written = provider.as_str().chars().chain([':']).chain(method.as_str().chars());
+        written
+            .map(|character| character.to_ascii_lowercase())
+            .try_for_each(|character| route.write_char(character))
             .map_err(|_| ScopeError::LongName { bytes })?;
         let route = NameRef::new(route.as_str())?;
-        let request = Request {
-            provider: Some(provider),
-            method: Some(method),
-            route: Some(route),
-            path: None,
-            ..*request
-        };
+        let request =
+            Request { provider: None, method: Some(method), route: Some(route), path: None, ..*request };
         Ok(self.admit(now, &request))
     }
 

@@ -57,7 +57,9 @@ fn config() -> Box<Config> {
     let quota = drafted!(QuotaDraft, "scope": "tenant:small", "limit": "3", "window": "monthly");
     config.add_quota(&quota).expect("in order");
     config.add_breaker(&drafted!(BreakerDraft, "scope": "route:*")).expect("in order");
-    for (scope, mode) in [("route:watched:get", "shadow"), ("route:free:get", "disabled")] {
+    for (scope, mode) in
+        [("route:watched:get", "shadow"), ("route:free:get", "disabled"), ("route:lost:get", "enforce")]
+    {
         let breaker = drafted!(BreakerDraft, "scope": scope, "mode": mode);
         config.add_breaker(&breaker).expect("in order");
     }
@@ -419,6 +421,7 @@ impl Expected {
         self.count("weir_scope_throttled_responses_total", &scope, calls.throttled);
         self.count("weir_scope_unanswered_total", &scope, calls.errors);
         self.count("weir_scope_lost_total", &scope, calls.lost);
+        self.count("weir_scope_untold_total", &scope, calls.untold);
         self.count("weir_scope_retries_advised_total", &scope, calls.retries);
         self.count("weir_scope_open_calls", &scope, view.open.into());
         let classes: Vec<_> = ["1xx", "2xx", "3xx", "4xx", "5xx"].into_iter().zip(calls.by_class).collect();

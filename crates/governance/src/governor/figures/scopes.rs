@@ -22,12 +22,12 @@ const HANDS: [BreakerOverride; 4] = [
 type Family<T> = (&'static str, &'static str, FigureKind, fn(&T) -> u64);
 
 /// What every scope counts.
-const OF_CALLS: [Family<CallCounters>; 7] = [
+const OF_CALLS: [Family<CallCounters>; 8] = [
     ("weir_scope_calls_total", "Calls that were asked for.", FigureKind::Counter, |calls| calls.requests),
     ("weir_scope_allowed_total", "Calls that may be made.", FigureKind::Counter, |calls| calls.allowed),
     (
         "weir_scope_denied_total",
-        "Calls that were refused, whatever refused them.",
+        "Calls that were refused by the breaker or by what is asked after it.",
         FigureKind::Counter,
         |calls| calls.denied,
     ),
@@ -48,6 +48,12 @@ const OF_CALLS: [Family<CallCounters>; 7] = [
         "Calls of which nobody has told the outcome in time.",
         FigureKind::Counter,
         |calls| calls.lost,
+    ),
+    (
+        "weir_scope_untold_total",
+        "Calls that were made without a ticket, since too many were open: nobody tells their outcome.",
+        FigureKind::Counter,
+        |calls| calls.untold,
     ),
     (
         "weir_scope_retries_advised_total",
