@@ -167,6 +167,43 @@ impl fmt::Display for Grouped {
     }
 }
 
+/// A latency in microseconds, rounded to three figures: `840 us`, `10.1 ms`, `1.23 s`; from a minute on as
+/// [`Humanized`].
+///
+/// ```
+/// use shell::render::Latency;
+/// assert_eq!([840, 10_111, 80_000, 999_500].map(|micros| Latency(micros).to_string()), [
+///     "840 us", "10.1 ms", "80.0 ms", "1.00 s"
+/// ]);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Latency(pub u64);
+
+impl fmt::Display for Latency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [(u64, usize, &str); 5] =
+            [(10, 2, "ms"), (100, 1, "ms"), (1_000, 0, "ms"), (10_000, 2, "s"), (100_000, 1, "s")];
+        let micros = self.0;
+        if micros < 1_000 {
+            return write!(f, "{micros} us");
+        }
+        if micros >= 60_000_000 {
+            return Humanized(Nanos(micros.saturating_mul(1_000))).fmt(f);
+        }
+        // Three figures are fewer than 1,000 of the smallest steps that will do. A minute is reached before they end.
+        let rounded = UNITS.iter().find_map(|&(step, decimals, unit)| {
+            let steps = micros.saturating_add(step / 2) / step;
+            (steps < 1_000).then_some((steps, decimals, unit))
+        });
+        let Some((steps, decimals, unit)) = rounded else { return Ok(()) };
+        match decimals {
+            2 => write!(f, "{}.{:02} {unit}", steps / 100, steps % 100),
+            1 => write!(f, "{}.{} {unit}", steps / 10, steps % 10),
+            _ => write!(f, "{steps} {unit}"),
+        }
+    }
+}
+
 /// A length of time with two figures or so: `850 ns`, `250 ms`, `1.0 s`, `3 m 20 s`, `2 h 5 m`, `3 d 4 h`.
 /// It is rounded up, so that waiting as long as is shown is always enough.
 #[derive(Clone, Copy, Debug)]

@@ -29,6 +29,9 @@ pub const SCOPE_KINDS: &[&str] = &[
     "route:",
 ];
 
+/// The milliseconds of a day, which no call takes longer than.
+const A_DAY_MS: u64 = 86_400_000;
+
 /// Every command, in the order of the list that `help` prints.
 pub const COMMANDS: &[CommandSpec] = &[
     CommandSpec {
@@ -50,7 +53,8 @@ pub const COMMANDS: &[CommandSpec] = &[
         summary: "tell the outcome of a request that was given a ticket",
         details: "What was reserved of limits, quotas and budgets is settled with what was really used; what is not \
                   said is as it was reserved. More than was reserved is charged all the same. A ticket is settled \
-                  once; one that nobody settles in time gives back what it holds.",
+                  once; one that nobody settles in time gives back what it holds. For breakers, alerts and error rates a \
+                  status from 500 on is a failure, and so is error=; an outcome without a status is a success.",
         form: Form::Action(
             Action::Complete,
             &[
@@ -60,12 +64,16 @@ pub const COMMANDS: &[CommandSpec] = &[
                 key("bytes", ValueKind::Size, "the bytes that were used"),
                 key(
                     "ms",
-                    ValueKind::Integer,
-                    "how long it took, in milliseconds: latency and computing time",
+                    ValueKind::Within(0, A_DAY_MS),
+                    "how long it took, in milliseconds, at most a day: latency and computing time",
                 ),
                 key("accesses", ValueKind::Integer, "the accesses to storage"),
                 key("hits", ValueKind::Integer, "the answers from a cache"),
-                key("status", ValueKind::Integer, "the status of the answer; from 500 on it is an error"),
+                key(
+                    "status",
+                    ValueKind::Within(100, 599),
+                    "the status of the answer; from 500 on it is a failure, and 429 and other 4xx are none",
+                ),
                 traffic::ERROR,
                 traffic::ATTEMPT,
                 traffic::RETRY_AFTER,
@@ -189,16 +197,19 @@ pub const COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "traffic",
         group: Group::Traffic,
-        summary: "show and steer breakers, retries and the guard of all requests",
-        details: "A call with provider= and method=, or with route=, is of the scope route:PROVIDER:METHOD. Each scope \
-                  has a breaker and a retry policy of its own. Changes last until the next start or config load.",
+        summary: "show and steer breakers, retries and the loop guard",
+        details: "A call with provider= and method=, or with route=, belongs to the scope route:PROVIDER:METHOD. Each \
+                  scope has its own breaker, retry policy and counts. A call fails if its status is 500 or above, or if it \
+                  gets no answer (error=); 429 and other 4xx are no failures, and an outcome without a status is a \
+                  success. A breaker that is held by hand stays held until the next start; a config load that changes its \
+                  terms lets it begin anew instead.",
         form: Form::Subcommands(traffic::TRAFFIC),
         examples: &["traffic status", "traffic breaker open route:github:get"],
     },
     CommandSpec {
         name: "governance",
         group: Group::Traffic,
-        summary: "show everything that is measured, and what it is held against",
+        summary: "show everything that is measured, and the alerts on it",
         details: "",
         form: Form::Subcommands(governance::GOVERNANCE),
         examples: &["governance top"],

@@ -30,7 +30,7 @@ pub(super) fn load(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Ou
 }
 
 /// What a configuration has beside limits and routes, as far as there is any: `, 2 quotas, 1 model`.
-struct Others([Count<'static>; 5]);
+struct Others([Count<'static>; 9]);
 
 impl Others {
     fn of(config: &Config) -> Self {
@@ -40,6 +40,10 @@ impl Others {
             Count(config.models().len(), "model"),
             Count(config.budgets().len(), "budget"),
             Count(config.policies().len(), "policy"),
+            Count(config.slas().len(), "agreement"),
+            Count(config.breakers().len(), "breaker"),
+            Count(config.retries().len(), "retry policy"),
+            Count(config.alerts().len(), "alert"),
         ])
     }
 }

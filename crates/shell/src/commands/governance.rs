@@ -20,6 +20,7 @@ use super::books::Books;
 use super::{Context, Failed, Outcome};
 use crate::command::Invocation;
 use crate::engine::Governor;
+use crate::term::Style;
 use core::fmt;
 use governance::time::Now;
 
@@ -38,6 +39,10 @@ fn measured(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Result<(B
     let measured = measured_for_programs(context, invocation)?;
     if !invocation.flag("json") {
         context.say_if_replayed(measured.0)?;
+        if measured.0 == Books::Replay && context.engine.replay.metrics.totals().denied > 0 {
+            let only = "answers, errors and latencies are of those that were let through";
+            writeln!(context.system, "{}", context.term.paint(Style::Dim, only))?;
+        }
     }
     Ok(measured)
 }

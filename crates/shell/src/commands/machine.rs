@@ -7,10 +7,13 @@ use crate::help::Topic;
 use crate::render::{ByteSize, Cell, Column, Grouped, Humanized, Table};
 use crate::term::{Printable, Style};
 use core::fmt;
+use governance::alerts::ALERTS_MAX;
 use governance::export::ObjectWriter;
+use governance::loop_guard::LOOPS_MAX;
 use governance::policy::{AUDIT_RECORDS, AuditRecord, POLICIES_MAX, PolicyRule};
 use governance::rate_limiter::LIMITS_MAX;
-use governance::time::{Nanos, WallTime};
+use governance::time::{Instant, Nanos, WallTime};
+use governance::traffic::SCOPES_MAX;
 
 /// Explains commands.
 pub(super) fn help(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
@@ -61,8 +64,9 @@ pub(super) fn date(context: &mut Context<'_>) -> Outcome {
 
 /// Shows the static pools of memory.
 pub(super) fn memory(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
+    let now = context.system.now().instant;
     let mut pools = heapless::Vec::<_, POOLS_MAX>::new();
-    each_pool(context, &mut |pool| {
+    each_pool(context, now, &mut |pool| {
         // A pool too many is left out of the list, not of the machine.
         let _ = pools.push(*pool);
     });
@@ -94,7 +98,7 @@ pub(super) fn memory(context: &mut Context<'_>, invocation: &Invocation<'_>) -> 
     })?)
 }
 
-const POOLS_MAX: usize = 48;
+const POOLS_MAX: usize = 64;
 
 /// A static pool, of the machine or of the engine.
 #[derive(Clone, Copy)]
@@ -107,16 +111,17 @@ struct Pool {
     items: Option<(u64, u64)>,
 }
 
-fn each_pool(context: &Context<'_>, each: &mut dyn FnMut(&Pool)) {
+fn each_pool(context: &Context<'_>, now: Instant, each: &mut dyn FnMut(&Pool)) {
     context.system.memory_pools(&mut |pool| {
         each(&Pool { name: pool.name, bytes: Some(pool.bytes), used_bytes: pool.used_bytes, items: None });
     });
-    each_pool_of(&context.engine.live, &LIVE, each);
-    each_pool_of(&context.engine.replay, &REPLAY, each);
+    let engine = &*context.engine;
+    each_pool_of(&engine.live, now, &LIVE, each);
+    each_pool_of(&engine.replay, engine.replayed_until.instant, &REPLAY, each);
 }
 
 /// What the pools of a governor are called.
-type PoolNames = [&'static str; 11];
+type PoolNames = [&'static str; 16];
 const LIVE: PoolNames = [
     "live: limits",
     "live: keys",
@@ -129,6 +134,11 @@ const LIVE: PoolNames = [
     "live: flows",
     "live: tickets",
     "live: holds",
+    "live: scopes of calls",
+    "live: callers of the guard",
+    "live: metric series",
+    "live: latency scopes",
+    "live: alerts",
 ];
 const REPLAY: PoolNames = [
     "replay: limits",
@@ -142,15 +152,21 @@ const REPLAY: PoolNames = [
     "replay: flows",
     "replay: tickets",
     "replay: holds",
+    "replay: scopes of calls",
+    "replay: callers of the guard",
+    "replay: metric series",
+    "replay: latency scopes",
+    "replay: alerts",
 ];
 
-fn each_pool_of(governor: &Governor, names: &PoolNames, each: &mut dyn FnMut(&Pool)) {
+fn each_pool_of(governor: &Governor, now: Instant, names: &PoolNames, each: &mut dyn FnMut(&Pool)) {
     let table = governor.limits.table_stats();
     let audited = governor.policies.stats();
     let audited = usize::try_from(audited.audit_written - audited.audit_overwritten).unwrap_or(AUDIT_RECORDS);
     let queues = governor.queues.totals();
     let requests = (queues.waiting + queues.in_service).saturating_sub(queues.exempt);
     let tickets = governor.ticket_stats();
+    let metrics = governor.metrics.stats();
     let pools = [
         (Some(table.limit_bytes), governor.limits.len(), LIMITS_MAX),
         (Some(table.key_bytes), table.keys, table.keys_max),
@@ -164,6 +180,11 @@ fn each_pool_of(governor: &Governor, names: &PoolNames, each: &mut dyn FnMut(&Po
         (None, queues.flows, queues.flows_max),
         (None, tickets.open, tickets.open_max),
         (None, tickets.holds, tickets.holds_max),
+        (None, governor.traffic.scope_count(), SCOPES_MAX),
+        (None, governor.traffic.guard.stats(now).tracked, LOOPS_MAX),
+        (None, metrics.series, metrics.series_max),
+        (None, metrics.latency_scopes, metrics.latency_scopes_max),
+        (None, governor.alerts.stats().rules, ALERTS_MAX),
     ];
     for (name, (size, used, capacity)) in names.iter().zip(pools) {
         each(&Pool {

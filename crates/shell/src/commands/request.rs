@@ -6,7 +6,7 @@ pub(super) use read::{Room, read, settlement};
 
 use super::notices::NoticeMarks;
 use super::priority::{LetGo, fill};
-use super::traffic::{Refusal, RouteName, last_change};
+use super::traffic::{Refusal, RouteName, is_shadow, last_change};
 use super::{Context, Outcome};
 use crate::command::Invocation;
 use crate::engine::{Engine, TENANTS};
@@ -80,9 +80,13 @@ pub(super) fn answer(
     }
 }
 
-/// What a gateway answers to a request that came in and is refused, or sent elsewhere.
+/// What a gateway answers to a request that came in and is refused, or sent elsewhere. One with a path has come in, and
+/// so has one of a group of endpoints, unless it is a call of a provider.
 fn gateway_answer(request: &Request<'_>, decision: &Decision) -> Option<(u16, Option<u64>)> {
-    request.path?;
+    let is_of_endpoints = request.group.is_some() && request.route.is_none();
+    if request.path.is_none() && !is_of_endpoints {
+        return None;
+    }
     let InboundAnswer { status, retry_after, .. } = InboundAnswer::of(*decision);
     Some((status?, retry_after))
 }
@@ -94,6 +98,13 @@ fn is_without_place(engine: &Engine, request: &Request<'_>, decision: &Decision)
         return false;
     };
     traffic.scope_count() == SCOPES_MAX && traffic.find(route.as_str()).is_none()
+}
+
+/// The scope of a call that was let through only since its open breaker is a shadow.
+fn shadow_that_refuses<'a>(engine: &'a Engine, now: Now, decision: &Decision) -> Option<&'a str> {
+    let id = decision.scope.filter(|_| decision.is_allowed())?;
+    let scope = engine.live.traffic.scope(now.instant, id)?;
+    (is_shadow(&scope) && scope.state == BreakerState::Open).then_some(scope.name)
 }
 
 fn answer_text(context: &mut Context<'_>, now: Now, request: &Request<'_>, decision: &Decision) -> Outcome {
@@ -194,6 +205,14 @@ fn answer_text(context: &mut Context<'_>, now: Now, request: &Request<'_>, decis
     if decision.is_allowed() && decision.level == Service::Degraded {
         let word = term.paint(Style::Warn, "degraded");
         write!(system, "   {word}: to be answered from a cache or with a default")?;
+    }
+    if let Some(name) = shadow_that_refuses(engine, now, decision) {
+        let word = term.paint(Style::Warn, "open, shadow");
+        write!(
+            system,
+            "   breaker {} {word}: it would be refused",
+            term.paint(Style::Name, RouteName(name))
+        )?;
     }
     if is_without_place(engine, request, decision) {
         let word = term.paint(Style::Warn, "no breaker");
@@ -335,6 +354,9 @@ fn answer_json(context: &mut Context<'_>, now: Now, request: &Request<'_>, decis
     }
     if decision.is_allowed() && decision.level == Service::Degraded {
         object = object.boolean("degraded", true)?;
+    }
+    if shadow_that_refuses(engine, now, decision).is_some() {
+        object = object.boolean("would_refuse", true)?;
     }
     if is_without_place(engine, request, decision) {
         object = object.boolean("without_breaker", true)?;

@@ -39,6 +39,9 @@ metric = "p95-latency"
 above = "200ms"
 "#;
 
+/// The last row of `top`.
+const KEYS: &str = "q leaves   Ctrl-L draws afresh   ~ of fewer than 100 samples   - not known";
+
 /// A desk at a terminal that shows whole screens.
 fn at_a_screen(config: &str) -> Desk {
     let mut desk = Desk::new(config, &[]);
@@ -77,7 +80,7 @@ fn top_is_drawn_each_second_until_q() {
     for (second, frame) in frames.iter().enumerate() {
         let clock = format!("weir   2026-01-01T00:00:0{second}Z   up {second}");
         assert!(frame.starts_with(&clock), "{frame}");
-        assert_eq!(frame.lines().last(), Some("q leaves"));
+        assert_eq!(frame.lines().last(), Some(KEYS));
     }
     assert!(terminal.cursor_is_shown);
     assert_eq!(terminal.cursor(), (ROWS, 1), "the prompt has a fresh row");
@@ -95,6 +98,7 @@ fn ctrl_c_leaves_too_and_other_keys_do_not() {
     desk.press_in("5500ms", 0x03);
     let output = desk.run("governance top");
     assert_eq!(output.matches("\x1b[1;1H").count(), 6, "{output:?}");
+    assert_eq!(output.matches("no such key: q leaves, ").count(), 1, "{output:?}");
     assert!(desk.run("version").starts_with("weir "));
 }
 
@@ -310,14 +314,23 @@ fn percentiles_are_of_what_was_timed() {
     assert_eq!(desk.run("governance percentiles"), "nothing was timed in the last minute\n");
     assert!(desk.run("governance percentiles all window=start").contains("100"));
     serve(&mut desk, "request service=billing", "status=200 ms=5");
+    serve(&mut desk, "request service=billing", "status=200 ms=1234");
     let few = desk.run("governance percentiles all");
+    assert_eq!(row(&few, "all")[8..12], ["5.00", "ms", "1.23", "s"], "{few}");
     assert!(few.ends_with("* fewer than 100 samples: the p99 is little more than the largest\n"), "{few}");
 }
 
 #[test]
 fn measures_that_go_together_are_told_from_those_that_do_not() {
     let mut desk = Desk::new(CONFIG, &[]);
+    assert_eq!(
+        desk.answer("governance correlate requests denied --json"),
+        "{\"one\":\"requests\",\"other\":\"denied\",\"resolution\":\"minute\",\"r\":null,\"n\":0,\"needed\":8}"
+    );
     for minute in 0..10 {
+        if minute == 1 {
+            assert!(desk.answer("governance correlate requests denied").contains("too few: 1 slot has data"));
+        }
         // Each minute one more, of which all but five in all are refused.
         for _ in 0..=minute {
             desk.try_run("request ip=192.0.2.1 service=llm");
@@ -339,6 +352,8 @@ fn measures_that_go_together_are_told_from_those_that_do_not() {
         desk.answer("governance correlate requests errors"),
         "error: requests and errors by the minute: errors is the same in all slots, so nothing goes together with it"
     );
+    let json = desk.answer("governance correlate requests errors --json");
+    assert!(json.ends_with("\"resolution\":\"minute\",\"r\":null,\"constant\":\"errors\"}"), "{json}");
     let objects = objects(&desk.run("governance correlate requests requests --json"));
     assert_eq!((&objects[0]["r"], &objects[0]["n"]), (&"1.000".into(), &10.into()));
 }
@@ -353,7 +368,7 @@ fn an_alert_fires_when_its_threshold_is_crossed_for_long_enough() {
     }
     desk.wait("1s");
     let pending = row(&desk.run("governance alerts"), "denials");
-    assert_eq!(pending[..6], ["pending", "denied-rate", "-", "37.5%", "above", "20%"], "{pending:?}");
+    assert_eq!(pending[..7], ["pending", "denied-rate", "-", "37.5%", "above", "20%", "10%"], "{pending:?}");
     desk.wait("1s");
     desk.run("governance alerts");
     desk.wait("1s");
@@ -365,6 +380,27 @@ fn an_alert_fires_when_its_threshold_is_crossed_for_long_enough() {
         "changed denials: denied-rate above 50%, clear at 10%"
     );
     assert_eq!(row(&desk.run("governance alerts all"), "denials")[4..6], ["above", "50%"]);
+}
+
+#[test]
+fn an_objective_is_shown_with_its_windows_and_rates_with_two_decimals() {
+    let config =
+        format!("{CONFIG}\n[[alert]]\nname = \"budget\"\nmetric = \"burn-rate\"\nobjective = \"99.9%\"\n");
+    let mut desk = Desk::new(&config, &[]);
+    for _ in 0..11 {
+        desk.try_run("request ip=192.0.2.1");
+    }
+    desk.wait("1s");
+    let text = desk.run("governance alerts all");
+    assert_eq!(row(&text, "denials")[3], "54.55%", "{text}");
+    assert!(text.contains("  objective 99.9%, above 14.4x over 1h and 5m  "), "{text}");
+    assert!(
+        text.ends_with(
+            "of an objective three pairs of windows are looked at: 14.4x over 1h and 5m, 6x over 6h and 30m, \
+             1x over 3d and 6h;\na pair says nothing before its long window has 20 outcomes\n"
+        ),
+        "{text}"
+    );
 }
 
 #[test]
@@ -417,12 +453,13 @@ fn a_replay_is_measured_by_the_logs_own_time() {
     assert!(text.starts_with("replay of a.log, up to 2015-05-17T10:09:00Z\n"), "{text}");
     assert_eq!(row(&text, "requests"), ["10", "1"]);
     assert_eq!(row(&text, "denied"), ["5", "1"]);
+    assert_eq!(text.lines().nth(1), Some("answers, errors and latencies are of those that were let through"));
     let objects = objects(&desk.run("governance timeline --json"));
     assert_eq!(objects.last().unwrap()["start"], "2015-05-17T10:09:00Z");
     assert_eq!(objects.iter().filter(|object| object["requests"] == 1).count(), 10);
     let top = desk.run("governance top from=replay");
     assert_eq!(row(&top, "since start")[..3], ["10", "5", "5"]);
-    assert!(top.contains("\nweir   2015-05-17T10:09:00Z"), "{top}");
+    assert!(top.contains("\nweir   2015-05-17T10:09:00Z   tickets 0\n"), "a replay is not up: {top}");
     // What is live comes first as soon as there is something.
     desk.run("request ip=192.0.2.9");
     assert_eq!(row(&desk.run("governance metrics"), "requests"), ["1", "1"]);
@@ -464,7 +501,7 @@ fn nothing_leaves_the_screen_whatever_there_is_to_show() {
             desk.run(&format!("request service={name}{number} tenant={name}{number}"));
         }
     }
-    serve(&mut desk, "request service=billing", "status=200 ms=18446744073709");
+    serve(&mut desk, "request service=billing", "status=200 ms=86400000");
     let (full, _) = top(&mut desk, 4);
     let last = full.last().unwrap();
     assert!(last.contains("alerts: 32 firing, 0 pending"), "{last}");
@@ -472,7 +509,7 @@ fn nothing_leaves_the_screen_whatever_there_is_to_show() {
     for frame in &full {
         assert_eq!(frame.lines().count(), ROWS);
         assert!(frame.lines().all(|line| line.chars().count() < COLUMNS), "{frame}");
-        assert_eq!(frame.lines().last(), Some("q leaves"));
+        assert_eq!(frame.lines().last(), Some(KEYS));
     }
     // The same as plain text.
     desk.session.set_term(Term::Dumb);
@@ -501,7 +538,7 @@ fn top_shows_what_was_sent() {
     assert_eq!(row(last, "peak")[0], "8/s");
     assert!(last.contains("cost USD"), "{last}");
     assert!(last.contains("denied         over-limit 2\n"), "{last}");
-    assert!(last.contains("p50 80 ms"), "{last}");
+    assert!(last.contains("p50 80.0 ms"), "{last}");
     assert_eq!(row(last, "llm"), ["7", "1.25", "2", "acme", "7", "1.25", "2"], "{last}");
     assert_eq!(row(last, "billing"), ["1", "0.00", "0", "globex", "1", "0.00", "0"], "{last}");
     assert!(last.contains("alerts: 1 firing, 0 pending\nfiring   denials"), "{last}");

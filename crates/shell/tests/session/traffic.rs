@@ -89,13 +89,21 @@ fn a_scope_is_driven_by_hand_from_closed_to_open_and_back() {
         assert!(answer.contains(told), "{answer}");
     }
     assert!(desk.answer(GITHUB).starts_with("allow "));
+    let status = desk.run("traffic status");
+    assert!(
+        status.contains(
+            "\nlast changes      from       to                when  why\n\
+             route:github:get  closed     open       1 m 0 s ago  failures in a row\n"
+        ),
+        "{status}"
+    );
     let show = desk.run("traffic show github:get");
     for line in [
         "route:github:get\n",
         "  breaker     closed\n",
         "  opens       after 3 failures in a row; for 1 m 0 s, at most 10 m 0 s\n",
         "  closes      after 2 successes in a row; a probe is given up after 30.0 s\n",
-        "  window      0 failures in a row\n",
+        "  in a row    0 failures\n",
         "  results     2 successes   3 failures   0 slow   0 too late\n",
         "  opened      1   refused 4   would refuse 0\n",
         "  retries     1.0 s, times 2 each, at most 1 m 0 s, jitter 0%; 3 attempts within 5 m 0 s\n",
@@ -104,6 +112,53 @@ fn a_scope_is_driven_by_hand_from_closed_to_open_and_back() {
     ] {
         assert!(show.contains(line), "{line}{show}");
     }
+}
+
+#[test]
+fn a_scope_that_was_not_called_yet_answers_by_its_template() {
+    let mut desk = Desk::new(CONFIG, &[]);
+    assert_eq!(
+        desk.answer("traffic retry route:github:get attempt=2 status=503 retry-after=30"),
+        "retry in 30.0 s, attempt 3 of 3, budget 10.0 of 10"
+    );
+    assert_eq!(
+        desk.answer("traffic retry GitHub:GET status=503 --json"),
+        "{\"scope\":\"route:github:get\",\"retry\":true,\"retry_after_ns\":1000000000,\"next_attempt\":2,\
+         \"attempts\":3,\"budget_milli\":10000,\"budget_max_milli\":10000}"
+    );
+    assert_eq!(
+        desk.run("traffic show github:get"),
+        "route:github:get   not called yet: a call makes it on the terms of route:*\n\
+         \x20 breaker     closed\n\
+         \x20 opens       after 3 failures in a row; for 1 m 0 s, at most 10 m 0 s\n\
+         \x20 closes      after 2 successes in a row; a probe is given up after 30.0 s\n\
+         \x20 retries     1.0 s, times 2 each, at most 1 m 0 s, jitter 0%; 3 attempts within 5 m 0 s\n\
+         \x20 budget      10.0 of 10\n"
+    );
+    assert_eq!(
+        desk.answer("traffic show github:get --json"),
+        "{\"scope\":\"route:github:get\",\"called\":false,\"breaker\":\"closed\",\"mode\":\"enforce\",\
+         \"backoff\":\"exponential\",\"attempts\":3,\"budget_milli\":10000,\"budget_max_milli\":10000}"
+    );
+    // Another scope is never offered in its stead: its breaker would be the wrong one.
+    call(&mut desk, GITHUB, "status=200");
+    assert!(!desk.run("traffic show githup:get").contains("did you mean"));
+    assert!(!desk.run("traffic scopes").contains("githup"), "asking makes no scope");
+}
+
+#[test]
+fn a_shadow_breaker_says_what_it_would_refuse() {
+    let mut desk = Desk::new("[[breaker]]\nscope = \"route:*\"\nfailures = 2\nmode = \"shadow\"\n", &[]);
+    assert!(call(&mut desk, GITHUB, "status=503").ends_with("   breaker closed, shadow"));
+    assert!(
+        call(&mut desk, GITHUB, "status=503")
+            .ends_with("   breaker closed to open, shadow: failures in a row")
+    );
+    let answer = desk.answer(GITHUB);
+    assert!(answer.starts_with("allow "), "{answer}");
+    assert!(answer.ends_with("   breaker route:github:get open, shadow: it would be refused"), "{answer}");
+    assert!(desk.answer(&format!("{GITHUB} --json")).contains(",\"would_refuse\":true"));
+    assert!(desk.run("governance top").contains("\ngithub:get         shadow "));
 }
 
 #[test]
@@ -227,14 +282,15 @@ fn what_cannot_be_is_refused_by_one_line_and_changes_nothing() {
             .concat()
     };
     for (line, why) in [
-        (
-            "traffic show route:githup:get",
-            "there is no scope 'route:githup:get'; did you mean 'route:github:get'?",
-        ),
-        ("traffic show nothing:at-all", "there is no scope 'nothing:at-all'; traffic scopes lists them"),
-        ("traffic breaker open nothing:at-all", "there is no scope 'nothing:at-all'"),
+        ("traffic show github", "there is no scope 'github'; a scope is written route:PROVIDER:METHOD"),
+        ("traffic breaker open route:*", "'route:*' stands for all scopes without terms of their own"),
+        ("traffic reset nothing:at-all", "nothing to reset; route:nothing:at-all was not called yet"),
         ("traffic breaker ajar github:get", "ajar"),
-        ("traffic retry nothing:at-all status=503", "there is no scope 'nothing:at-all'"),
+        ("traffic retry nothing status=503", "there is no scope 'nothing'"),
+        (
+            "traffic retry github:get status=503 delay=2s",
+            "delay goes with decorrelated delays only; those of ",
+        ),
         ("traffic retry github:get", "what was answered is missing; expected status=N, or error="),
         ("traffic retry github:get status=999", "status=999"),
         ("traffic retry github:get status=503 error=timeout", "expected one of status and error"),
@@ -255,7 +311,9 @@ fn what_cannot_be_is_refused_by_one_line_and_changes_nothing() {
         ("traffic retry github:get status=503 elapsed=long", "elapsed: "),
         ("traffic reset", "nothing to reset; give a scope such as route:github:get, or --all"),
         ("traffic reset github:get --all", "a scope and --all do not go together"),
-        ("complete OPEN status=999", "ticket OPEN: expected a status from 100 to 599"),
+        ("complete OPEN status=999", "status=999 is not accepted; expected a whole number from 100 to 599"),
+        ("complete OPEN status=abc", "status=abc is not accepted; expected a whole number from 100 to 599"),
+        ("complete OPEN ms=18446744073709551615", "expected a whole number from 0 to 86400000"),
         ("complete OPEN status=503 error=timeout", "ticket OPEN: a call that got no answer has no status"),
         ("complete OPEN status=503 retry-after=soon", "retry-after: expected whole seconds or a date"),
         ("complete OPEN status=503 retry-after=-1", "retry-after: expected whole seconds or a date"),
@@ -296,8 +354,9 @@ fn nothing_configured_is_said_so() {
     assert_eq!(desk.run("traffic loops"), "no loop guard: [traffic] repeats_per_minute makes one\n");
     assert!(desk.run("traffic degraded").starts_with("never: [traffic] requests_per_minute or"));
     assert!(
-        desk.answer("traffic show github:get")
-            .contains("there is no scope 'github:get'; a call makes one where")
+        desk.answer("traffic show github:get").contains(
+            "there is no scope 'github:get', and a call would not make it: there is no [[breaker]]"
+        )
     );
     assert!(!desk.answer(GITHUB).contains("ticket"), "a call without a scope needs none");
     let config = "[[breaker]]\nscope = \"route:github:get\"\n[[retry]]\nscope = \"route:openai:post\"\n";
@@ -325,6 +384,11 @@ fn the_65th_scope_goes_on_without_a_breaker_and_says_so() {
     assert!(answer.ends_with("   no breaker: there are 64 scopes, which is all there can be"), "{answer}");
     assert!(desk.answer("request provider=p64 method=get --json").contains("\"without_breaker\":true"));
     assert_eq!(desk.run("traffic scopes --json"), before);
+    // Holding another breaker instead would be wrong, so none is offered.
+    assert_eq!(
+        desk.answer("traffic breaker open p64:get"),
+        "error: there is no scope 'p64:get', and no room for it: there are 64 scopes; traffic scopes lists them"
+    );
     let status = desk.run("traffic status");
     assert!(
         status.contains(
@@ -400,7 +464,9 @@ fn above_the_hard_cap_what_can_wait_is_turned_away() {
         desk.answer("request path=/").ends_with("   degraded: to be answered from a cache or with a default")
     );
     desk.wait("1m");
-    assert_eq!(desk.run("traffic degraded").lines().next(), Some("not degraded"));
+    let degraded = desk.run("traffic degraded");
+    assert_eq!(degraded.lines().next(), Some("not degraded"));
+    assert!(degraded.contains("\n  began       1 time, for 2 m 0 s each\n"), "{degraded}");
     assert!(desk.answer("request path=/ priority=batch").starts_with("allow "));
 }
 
@@ -417,6 +483,9 @@ fn a_refusal_of_what_came_in_says_what_a_gateway_answers() {
         desk.answer("request ip=192.0.2.1 path=/ --json").ends_with("\"status\":429,\"retry_after\":60}")
     );
     assert!(desk.answer("request ip=192.0.2.9 path=/").ends_with("   status 403"));
+    // A group is of endpoints, so it has come in too.
+    let answer = desk.answer("request ip=192.0.2.1 group=chat");
+    assert!(answer.ends_with("   status 429   Retry-After 60"), "{answer}");
     // What goes out is answered to nobody.
     assert!(!desk.answer("request ip=192.0.2.1").contains("status"));
 }
@@ -440,7 +509,8 @@ fn failing_log() -> String {
 
 #[test]
 fn a_replay_says_which_breakers_would_have_opened_and_what_the_guard_would_have_caught() {
-    let config = format!("[traffic]\nrepeats_per_minute = 30\n{CONFIG}");
+    let config =
+        format!("[traffic]\nrepeats_per_minute = 30\nfailures_per_minute = 50\ncooldown = \"10s\"\n{CONFIG}");
     let log = failing_log();
     let mut desk = Desk::new(&config, &[("a.log", log.as_bytes())]);
     let text = desk.run("replay a.log service=shop");
@@ -451,6 +521,7 @@ fn a_replay_says_which_breakers_would_have_opened_and_what_the_guard_would_have_
         "\n2015-05-17T10:01:02Z   route:shop:post   closed to open: failures in a row\n",
         "\n2015-05-17T10:02:02Z   route:shop:post   open to half-open: open time is over\n",
         "\n2015-05-17T10:02:03Z   route:shop:post   half-open to closed: probes succeeded\n",
+        "\ndegraded mode would have begun 1 time, for 10.0 s each\n",
         "\nguard   would have delayed ",
     ] {
         assert!(text.contains(line), "{line}{text}");
@@ -476,4 +547,44 @@ fn a_replay_says_which_breakers_would_have_opened_and_what_the_guard_would_have_
     let mut desk = Desk::new("", &[("a.log", log.as_bytes())]);
     let text = desk.run("replay a.log service=shop");
     assert!(!text.contains("breaker") && !text.contains("guard"), "{text}");
+}
+
+#[test]
+fn a_file_of_traffic_control_is_counted_by_what_it_has() {
+    let config = format!("{CONFIG}\n[[alert]]\nname = \"breakers\"\nmetric = \"breakers-open\"\nabove = 0\n");
+    let mut desk = Desk::new("", &[("traffic.toml", config.as_bytes())]);
+    let has = "no limits, 2 breakers, 1 retry policy, 1 alert";
+    assert_eq!(
+        desk.answer("config check traffic.toml"),
+        format!("traffic.toml is valid: {has} and no routes")
+    );
+    assert_eq!(desk.answer("config load traffic.toml"), format!("traffic.toml is in force: {has}"));
+    call(&mut desk, GITHUB, "status=200");
+    let memory = desk.run("memory --json");
+    for pool in [
+        "{\"pool\":\"live: scopes of calls\",\"bytes\":null,\"used_bytes\":null,\"items\":2,\"items_max\":64}",
+        "{\"pool\":\"live: callers of the guard\",\"bytes\":null,\"used_bytes\":null,\"items\":0,\"items_max\":256}",
+        "{\"pool\":\"live: metric series\",\"bytes\":null,\"used_bytes\":null,\"items\":1,\"items_max\":1024}",
+        "{\"pool\":\"live: latency scopes\",\"bytes\":null,\"used_bytes\":null,\"items\":1,\"items_max\":64}",
+        "{\"pool\":\"live: alerts\",\"bytes\":null,\"used_bytes\":null,\"items\":1,\"items_max\":64}",
+    ] {
+        assert!(memory.contains(pool), "{pool}: {memory}");
+    }
+}
+
+#[test]
+fn breakers_that_find_no_room_on_the_screen_are_counted_there() {
+    let mut desk = Desk::new(
+        "[[breaker]]\nscope = \"route:*\"\nfailures = 1\nopen_time = \"60s\"\njitter = \"0%\"\n",
+        &[],
+    );
+    for provider in 0..12 {
+        call(&mut desk, &format!("request provider=p{provider} method=get"), "status=503");
+    }
+    let top = desk.run("governance top");
+    assert!(top.contains("breakers: 12 not closed, 8 more"), "{top}");
+    assert!(top.contains("\np0:get             open         1 m 0 s"), "{top}");
+    desk.run("traffic breaker open p0:get");
+    let top = desk.run("governance top");
+    assert!(top.contains("\np0:get             open         by hand"), "{top}");
 }

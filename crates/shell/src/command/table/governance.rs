@@ -8,8 +8,9 @@ pub(super) const GOVERNANCE: &[SubcommandSpec] = &[
         name: "metrics",
         action: Action::GovernanceMetrics,
         summary: "show all that is counted, by decision and by family",
-        details: "A series is a service and a tenant. What finds no room is counted in totals, and for all others \
-                  together.",
+        details: "Answers, errors and latencies are counted only for requests that were let through. In a replay this is \
+                  so too, although the log has the answers of all. A series is a service together with a tenant. When there is no room for \
+                  another series, its requests are counted in the totals and in one series for all others.",
         arguments: &[FROM, JSON],
         examples: &["governance metrics"],
     },
@@ -25,9 +26,11 @@ pub(super) const GOVERNANCE: &[SubcommandSpec] = &[
         name: "top",
         action: Action::GovernanceTop,
         summary: "show the whole on one screen, each second, or who has the most",
-        details: "q leaves, Ctrl-C too; Ctrl-L draws the screen afresh. On a dumb terminal, and in a script, the same is \
-                  printed once, or once a second for so many seconds. Counts of services and tenants may be too high, \
-                  never too low, and each says by how much.",
+        details: "q or Ctrl-C leaves, Ctrl-L draws the screen afresh. On a dumb terminal, and in a script, the same is \
+                  printed once, or once a second for so many seconds. ~ stands before a p99 of fewer than 100 samples, \
+                  and - for a figure that is not known: a cost or denials beyond the first 64 that are ranked, or how \
+                  long a breaker stays as it is. A breaker in shadow mode that is not closed is shown as shadow. Counts \
+                  of services and tenants may be too high, never too low; the lists say by how much.",
         arguments: &[
             positional("what", ValueKind::OneOf(&["services", "tenants"]), "list who has the most of them"),
             key(
@@ -45,8 +48,8 @@ pub(super) const GOVERNANCE: &[SubcommandSpec] = &[
         name: "percentiles",
         action: Action::GovernancePercentiles,
         summary: "show how long answers took",
-        details: "A scope is the route of a request, or else its service, or else its group. All are at most 1.6 % off; \
-                  min and max are exact.",
+        details: "A scope is the route of a request, or else its service, or else its group. Percentiles are at most \
+                  1.6 % off; min and max are exact. The table rounds to three figures, --json gives microseconds.",
         arguments: &[
             positional("scope", ValueKind::Scope, "only this scope, such as route:openai:post or all"),
             key(
@@ -63,7 +66,8 @@ pub(super) const GOVERNANCE: &[SubcommandSpec] = &[
         name: "correlate",
         action: Action::GovernanceCorrelate,
         summary: "tell whether two measures go together",
-        details: "Pearson's r over the slots of a timeline that have data of both, of which it takes 8.",
+        details: "Prints Pearson's r, from -1 to 1, over the slots of a timeline that have data of both. At least 8 such \
+                  slots are needed; with fewer --json gives null for r.",
         arguments: &[
             required(positional("one", MEASURE, "the one measure")),
             required(positional("other", MEASURE, "the other measure")),
@@ -80,7 +84,11 @@ pub(super) const GOVERNANCE: &[SubcommandSpec] = &[
         name: "alerts",
         action: Action::GovernanceAlerts,
         summary: "list alerts that are pending or fire, all of them, or notices",
-        details: "The last 128 notices are kept, the oldest first.",
+        details: "An alert fires when its condition has held for as long as for says, and is over when the value reaches \
+                  clear. An alert with an objective, metric burn-rate, compares how fast failures use up what the \
+                  objective allows with three pairs of windows: 14.4 times over 1h and 5m, 6 times over 6h and 30m, once \
+                  over 3d and 6h. A pair fires only when both of its windows are too fast, and says nothing before its \
+                  long window has 20 outcomes. The last 128 notices are kept, the oldest first.",
         arguments: &[
             positional(
                 "which",
@@ -95,9 +103,10 @@ pub(super) const GOVERNANCE: &[SubcommandSpec] = &[
     SubcommandSpec {
         name: "threshold",
         action: Action::GovernanceThreshold,
-        summary: "change what an alert is held against",
-        details: "The value is in the unit of its metric: 5%, 250ms, 0.5 or 12; of a burn rate it is the objective. It \
-                  lasts until the next start or config load.",
+        summary: "change the threshold of an alert, or its objective",
+        details: "The value is in the unit of its metric: 5%, 250ms, 0.5 or 12; of a burn rate it is the objective. If \
+                  clear lies beyond the new threshold, it becomes the same as the threshold. The change lasts until the \
+                  next start or config load.",
         arguments: &[
             required(positional("alert", ValueKind::AlertName, "the alert")),
             required(positional("value", ValueKind::Threshold, "the threshold, or the objective")),
@@ -108,7 +117,8 @@ pub(super) const GOVERNANCE: &[SubcommandSpec] = &[
         name: "export",
         action: Action::GovernanceExport,
         summary: "print all figures as CSV, JSON or for Prometheus",
-        details: "The same figures in each format: CSV and JSON have one on a line, and Prometheus the text format 0.0.4.",
+        details: "The same figures in each format. CSV and JSON have one figure a line; Prometheus is its text format \
+                  0.0.4.",
         arguments: &[required(positional("format", FORMAT, "how")), FROM],
         examples: &["governance export prometheus", "governance export csv from=replay"],
     },
@@ -125,7 +135,7 @@ pub(super) const GOVERNANCE: &[SubcommandSpec] = &[
 const FROM: ArgumentSpec = key(
     "from",
     ValueKind::OneOf(&["live", "replay"]),
-    "what is looked at: live, or the last replay (default live, unless nothing was measured there)",
+    "the live figures, or those of the last replay (default live, or replay if nothing was measured live)",
 );
 const RESOLUTION: ArgumentSpec = key(
     "resolution",

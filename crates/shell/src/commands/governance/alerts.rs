@@ -9,7 +9,7 @@ use crate::term::{Printable, Style, Term};
 use core::fmt;
 use governance::alerts::{
     ALERTS_MAX, AlertBound, AlertCondition, AlertError, AlertEvent, AlertMetric, AlertNotice, AlertRule,
-    AlertState, AlertView, MetricValue,
+    AlertState, AlertView, BURN_EVENTS_MIN, BurnWindows, MetricValue,
 };
 use governance::export::ObjectWriter;
 use governance::field::FieldValue;
@@ -47,11 +47,12 @@ pub(in crate::commands) fn alerts(context: &mut Context<'_>, invocation: &Invoca
             Column::left("scope"),
             Column::right("value"),
             Column::left("condition"),
+            Column::left("clear"),
             Column::right("since"),
         ],
         if_empty,
     };
-    Ok(table.write(context.system, context.term, |row| {
+    table.write(context.system, context.term, |row| {
         for view in meant() {
             let metric = view.rule.metric;
             let since = (view.state != AlertState::Quiet).then(|| ago(view.since, now.wall));
@@ -60,12 +61,71 @@ pub(in crate::commands) fn alerts(context: &mut Context<'_>, invocation: &Invoca
                 Cell::styled(style_of(view.state), &view.state.word()),
                 Cell::new(&metric.word()),
                 Cell::new(&OrDash(view.rule.scope)),
-                Cell::new(&OrDash(view.value.map(|value| MetricValue { metric, value }))),
-                Cell::new(&Bound(metric, view.bound)),
+                Cell::new(&OrDash(view.value.map(|value| Measured { metric, value }))),
+                Cell::new(&Asked(&view)),
+                Cell::new(&OrDash(clear_of(&view.rule).map(|value| MetricValue { metric, value }))),
                 Cell::new(&OrDash(since)),
             ]);
         }
-    })?)
+    })?;
+    let has_objective = |view: AlertView| matches!(view.rule.condition, AlertCondition::Objective(_));
+    if meant().any(has_objective) {
+        let [hour, six_hours, three_days] = BurnWindows::ALL.map(Pair);
+        writeln!(
+            context.system,
+            "of an objective three pairs of windows are looked at: {hour}, {six_hours}, {three_days};\n\
+             a pair says nothing before its long window has {BURN_EVENTS_MIN} outcomes"
+        )?;
+    }
+    Ok(())
+}
+
+/// The value at which an alert is over; an objective has none.
+const fn clear_of(rule: &AlertRule) -> Option<i128> {
+    match rule.condition {
+        AlertCondition::Above(_) | AlertCondition::Below(_) => Some(rule.clear),
+        AlertCondition::Objective(_) => None,
+    }
+}
+
+/// A pair of windows with the rate that is too fast in both: `14.4x over 1h and 5m`.
+struct Pair(BurnWindows);
+
+impl fmt::Display for Pair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.0.burn_milli();
+        write!(f, "{} over {}", MetricValue { metric: AlertMetric::BurnRate, value }, self.0)
+    }
+}
+
+/// What an alert is held against: `above 5%`, `objective 99.9%, above 14.4x over 1h and 5m`.
+struct Asked<'a>(&'a AlertView);
+
+impl fmt::Display for Asked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let AlertCondition::Objective(ppm) = self.0.rule.condition {
+            write!(f, "objective {}, ", Percent(ppm))?;
+        }
+        Bound(self.0.rule.metric, self.0.bound).fmt(f)
+    }
+}
+
+/// A value that was measured: of a rate in percent no more than two decimals, rounded.
+pub(super) struct Measured {
+    pub(super) metric: AlertMetric,
+    pub(super) value: i128,
+}
+
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const STEP_PPM: i128 = 100;
+        let Self { metric, value } = *self;
+        let value = match metric {
+            AlertMetric::DeniedRate | AlertMetric::ErrorRate => (value + STEP_PPM / 2) / STEP_PPM * STEP_PPM,
+            _ => value,
+        };
+        MetricValue { metric, value }.fmt(f)
+    }
 }
 
 /// Changes the threshold of an alert, or its objective.
@@ -126,7 +186,7 @@ fn list_notices<'a, I: Iterator<Item = &'a AlertNotice>>(
                 Cell::styled(Style::Name, &Printable(notice.name.as_str())),
                 Cell::styled(style, &notice.event.word()),
                 Cell::new(&metric.word()),
-                Cell::new(&MetricValue { metric, value }),
+                Cell::new(&Measured { metric, value }),
                 Cell::new(&Bound(metric, notice.bound)),
                 Cell::new(&ago(notice.at, wall)),
             ]);

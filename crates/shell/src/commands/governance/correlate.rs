@@ -3,10 +3,10 @@
 use super::measured;
 use super::timeline::resolution;
 use crate::command::Invocation;
-use crate::commands::{Context, Outcome};
+use crate::commands::{Context, Outcome, wide};
 use core::fmt;
 use governance::export::ObjectWriter;
-use governance::metrics::Measure;
+use governance::metrics::{CorrelateError, Measure};
 
 /// Says how two measures go together over a timeline.
 pub(in crate::commands) fn correlate(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
@@ -16,17 +16,31 @@ pub(in crate::commands) fn correlate(context: &mut Context<'_>, invocation: &Inv
     let resolution = resolution(invocation);
     let (books, _) = measured(context, invocation)?;
     let found = books.of(context.engine).metrics.correlate_metrics(one, other, resolution);
-    let found = found
-        .map_err(|error| context.fail(format_args!("{one} and {other} by the {resolution}: {error}")))?;
     if invocation.flag("json") {
-        return Ok(ObjectWriter::begin(context.system)?
+        let object = ObjectWriter::begin(context.system)?
             .string("one", one.word())?
             .string("other", other.word())?
-            .string("resolution", resolution.word())?
-            .display("r", Thousandths(found.r_milli))?
-            .integer("n", crate::commands::wide(found.n))?
-            .end()?);
+            .string("resolution", resolution.word())?;
+        // That there is none is an answer too.
+        let written = match found {
+            Ok(found) => object.display("r", Thousandths(found.r_milli))?.integer("n", wide(found.n))?.end(),
+            Err(CorrelateError::TooFew { n, needed }) => {
+                object.null("r")?.integer("n", wide(n))?.integer("needed", wide(needed))?.end()
+            }
+            Err(CorrelateError::Constant { which }) => {
+                object.null("r")?.string("constant", which.word())?.end()
+            }
+        };
+        return Ok(written?);
     }
+    let found = found.map_err(|error| {
+        let refused = format_args!("{one} and {other} by the {resolution}");
+        match error {
+            CorrelateError::TooFew { n: 1, needed } => context
+                .fail(format_args!("{refused}: too few: 1 slot has data of both, and it takes {needed}")),
+            error => context.fail(format_args!("{refused}: {error}")),
+        }
+    })?;
     context.say(format_args!(
         "{one} and {other}   r {}   {}   over {} slots of a {resolution}",
         Thousandths(found.r_milli),

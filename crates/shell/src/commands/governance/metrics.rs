@@ -151,7 +151,7 @@ fn write_room(system: &mut dyn System, term: Term, stats: &CollectorStats) -> fm
     let count = |value| Grouped(wide(value));
     writeln!(
         system,
-        "series {} of {}   beyond them {}   latency scopes {} of {}   beyond them {}   stale outcomes {}",
+        "series {} of {}   beyond them {}   latency scopes {} of {}   beyond them {}   outcomes of requests that were forgotten {}",
         count(stats.series),
         count(stats.series_max),
         Compact(stats.overflowed),

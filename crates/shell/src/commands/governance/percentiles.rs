@@ -3,7 +3,7 @@
 use super::measured;
 use crate::command::{Invocation, nearest};
 use crate::commands::{Context, Failed, Outcome};
-use crate::render::{Cell, Column, Grouped, Humanized, Table};
+use crate::render::{Cell, Column, Grouped, Latency, Table};
 use crate::system::System;
 use crate::term::{Printable, Style};
 use core::fmt;
@@ -13,7 +13,6 @@ use governance::metrics::{
 };
 use governance::scope::Kind;
 use governance::text::Text;
-use governance::time::Nanos;
 
 /// The scope that all requests are in.
 const ALL: &str = "all";
@@ -74,12 +73,12 @@ pub(in crate::commands) fn percentiles(context: &mut Context<'_>, invocation: &I
             let p99_style = if is_few(found) { Style::Warn } else { Style::Plain };
             row(&[
                 Cell::styled(Style::Name, name),
-                Cell::new(&Micros(found.p50)),
-                Cell::new(&Micros(found.p90)),
-                Cell::new(&Micros(found.p95)),
-                Cell::styled(p99_style, &Micros(found.p99)),
-                Cell::new(&Micros(found.min)),
-                Cell::new(&Micros(found.max)),
+                Cell::new(&Latency(found.p50)),
+                Cell::new(&Latency(found.p90)),
+                Cell::new(&Latency(found.p95)),
+                Cell::styled(p99_style, &Latency(found.p99)),
+                Cell::new(&Latency(found.min)),
+                Cell::new(&Latency(found.max)),
                 Cell::new(&Samples(found)),
             ]);
         }
@@ -127,15 +126,6 @@ fn write_json(system: &mut dyn System, name: &ScopeName, window: Window, found: 
 
 fn is_few(found: &Percentiles) -> bool {
     found.confidence == Confidence::Low
-}
-
-/// A latency in microseconds.
-struct Micros(u64);
-
-impl fmt::Display for Micros {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Humanized(Nanos(self.0.saturating_mul(1000))).fmt(f)
-    }
 }
 
 struct Samples<'a>(&'a Percentiles);

@@ -6,6 +6,7 @@ mod json;
 mod view;
 
 use crate::command::Invocation;
+use crate::commands::books::Books;
 use crate::commands::{Attendance, Context, Outcome};
 use crate::screen::Screen;
 use crate::term::Term;
@@ -17,6 +18,10 @@ use view::View;
 const PERIOD: Nanos = Nanos::from_seconds(1);
 const CTRL_C: u8 = 0x03;
 const CTRL_L: u8 = 0x0c;
+/// The last row.
+const KEYS: &str = "q leaves   Ctrl-L draws afresh   ~ of fewer than 100 samples   - not known";
+/// The same until the next view, where a key was pressed that says nothing.
+const UNKNOWN_KEY: &str = "no such key: q leaves, Ctrl-C too, and Ctrl-L draws the screen afresh";
 
 /// Shows the whole: on a screen of its own, or line by line where there is none. Of a replay there is one view.
 pub(super) fn top(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
@@ -48,7 +53,7 @@ fn show_once(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome 
         );
     }
     let (books, now) = super::measured(context, invocation)?;
-    let view = gather::gather(books.of(context.engine), now);
+    let view = gather::gather(books.of(context.engine), books, now);
     if invocation.flag("json") {
         return Ok(json::write(context.system, &view)?);
     }
@@ -60,6 +65,8 @@ fn show_once(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome 
 enum Wish {
     Leave,
     DrawAfresh,
+    /// Nothing: no such key is known.
+    Nothing,
 }
 
 fn show_frames(context: &mut Context<'_>, screen: &mut Screen, frames: Option<u64>) -> Outcome {
@@ -67,12 +74,17 @@ fn show_frames(context: &mut Context<'_>, screen: &mut Screen, frames: Option<u6
     while left != Some(0) {
         let (view, next) = look(context);
         let term = context.term;
-        screen.draw(context.system, &"q leaves", &|rows| draw::write(rows, term, &view))?;
-        match wait(context, next) {
-            Some(Wish::Leave) => break,
-            Some(Wish::DrawAfresh) => screen.open(context.system)?,
-            None => left = left.map(|left| left - 1),
+        let mut last_row = KEYS;
+        loop {
+            screen.draw(context.system, &last_row, &|rows| draw::write(rows, term, &view))?;
+            match wait(context, next) {
+                Some(Wish::Leave) => return Ok(()),
+                Some(Wish::DrawAfresh) => screen.open(context.system)?,
+                Some(Wish::Nothing) => last_row = UNKNOWN_KEY,
+                None => break,
+            }
         }
+        left = left.map(|left| left - 1);
     }
     Ok(())
 }
@@ -82,7 +94,7 @@ fn print_frames(context: &mut Context<'_>, frames: u64) -> Outcome {
     while left > 0 {
         match next.and_then(|next| wait(context, next)) {
             Some(Wish::Leave) => break,
-            Some(Wish::DrawAfresh) => continue,
+            Some(Wish::DrawAfresh | Wish::Nothing) => continue,
             None if next.is_some() => writeln!(context.system)?,
             None => {}
         }
@@ -99,7 +111,7 @@ fn look(context: &mut Context<'_>) -> (View, Instant) {
     // Nobody else gives back what is due while the command runs.
     context.engine.live.tick(now);
     context.engine.live.metrics.advance(now);
-    (gather::gather(&context.engine.live, now), now.instant.after(PERIOD))
+    (gather::gather(&context.engine.live, Books::Live, now), now.instant.after(PERIOD))
 }
 
 /// Sleeps until a key is pressed that says something, or until the time has come.
@@ -108,7 +120,7 @@ fn wait(context: &mut Context<'_>, until: Instant) -> Option<Wish> {
         match context.system.wait_for_key(until) {
             Some(b'q' | b'Q' | CTRL_C) => return Some(Wish::Leave),
             Some(CTRL_L) => return Some(Wish::DrawAfresh),
-            Some(_) => {}
+            Some(_) => return Some(Wish::Nothing),
             None if context.system.now().instant >= until => return None,
             None => {}
         }

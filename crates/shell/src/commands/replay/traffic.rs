@@ -1,9 +1,9 @@
 //! What breakers and the guard would have done about a log: they look on, since it has happened.
 
-use crate::commands::traffic::{RouteName, write_loops, write_loops_json};
+use crate::commands::traffic::{Counted, RouteName, write_loops, write_loops_json};
 use crate::commands::wide;
 use crate::engine::Governor;
-use crate::render::{Cell, Column, Grouped, Table};
+use crate::render::{Cell, Column, Grouped, Humanized, Table};
 use crate::replay::ReplayReport;
 use crate::system::System;
 use crate::term::{Style, Term};
@@ -29,8 +29,20 @@ pub(super) fn write_text(
         write_breakers(system, term, governor, now)?;
     }
     let guard = &governor.traffic.guard;
-    let Some(first) = report.caught_first.filter(|_| !guard.is_idle()) else { return Ok(()) };
+    if guard.is_idle() {
+        return Ok(());
+    }
     let stats = guard.stats(now);
+    if stats.entered_degraded > 0 {
+        writeln!(
+            system,
+            "\n{} would have begun {}, for {} each",
+            term.paint(Style::Bad, "degraded mode"),
+            Counted(stats.entered_degraded, "time", "times"),
+            Humanized(guard.settings().cooldown)
+        )?;
+    }
+    let Some(first) = report.caught_first else { return Ok(()) };
     write!(system, "\nguard   would have")?;
     let mut gap = " ";
     for (what, count) in [
@@ -136,7 +148,8 @@ pub(super) fn write_json(system: &mut dyn System, governor: &Governor, report: &
         .integer("guard_would_degrade", stats.would_degrade)?
         .integer("guard_would_block", stats.would_block)?
         .integer("guard_would_cap", stats.would_cap)?
-        .integer("guard_would_shed", stats.would_shed)?;
+        .integer("guard_would_shed", stats.would_shed)?
+        .integer("guard_entered_degraded", stats.entered_degraded)?;
     match report.caught_first {
         Some(first) => object.display("first_at", first)?.end()?,
         None => object.null("first_at")?.end()?,

@@ -1,6 +1,6 @@
 //! `traffic retry`, and the attempts that `complete` is told of: whether a call is made again, when, and why not.
 
-use super::{RouteName, scope};
+use super::{Named, RouteName, Template, named};
 use crate::command::Invocation;
 use crate::commands::{Context, Failed, Outcome};
 use crate::render::Humanized;
@@ -8,13 +8,13 @@ use crate::term::{Style, Term};
 use core::fmt;
 use governance::export::ObjectWriter;
 use governance::outcome::AttemptReport;
-use governance::retry::{Answer, Attempt, CallError, RetryDecision};
+use governance::retry::{Answer, Attempt, Backoff, CallError, RetryBudget, RetryDecision, RetrySpec};
+use governance::scope::Name;
 use governance::time::Nanos;
-use governance::traffic::ScopeView;
 
 /// Says whether a call would be worth another attempt. It changes nothing.
 pub(in crate::commands) fn retry(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
-    let id = scope(context, invocation, 0)?;
+    let named = named(context, invocation, 0)?;
     let report = read_attempt(context, invocation)?;
     let status = invocation.integer("status").and_then(|status| u16::try_from(status).ok());
     let error = invocation.get("error").and_then(CallError::from_word);
@@ -38,21 +38,46 @@ pub(in crate::commands) fn retry(context: &mut Context<'_>, invocation: &Invocat
     let elapsed = elapsed.unwrap_or(Nanos::ZERO);
     let attempt = Attempt { number, answer, elapsed, retry_after, previous_delay };
     let traffic = &context.engine.live.traffic;
-    let found = traffic.scope(now.instant, id).and_then(|scope| {
-        let decision = traffic.would_retry(now, id, &attempt)?;
-        Some((scope, decision))
-    });
-    let Some((scope, decision)) = found else {
-        let name = super::scope_text(&context.engine.live, now.instant, id);
+    let (name, asked) = match named {
+        Named::There(id) => {
+            let Some(scope) = traffic.scope(now.instant, id) else { return Ok(()) };
+            (
+                Name::excerpt(scope.name),
+                scope.retry.zip(traffic.would_retry(now, id, &attempt)).map(|(spec, decision)| Advice {
+                    decision,
+                    spec,
+                    budget: scope.budget,
+                }),
+            )
+        }
+        Named::Uncalled(name) => (
+            name,
+            Template::of(traffic).retry.map(|spec| Advice {
+                decision: spec.decide(&attempt, &RetryBudget::EMPTY, ANY_DRAW),
+                spec,
+                budget: RetryBudget::EMPTY,
+            }),
+        ),
+    };
+    let name = RouteName(name.as_str());
+    let Some(advice) = asked else {
         return Err(context.fail(format_args!("{name} has no retry policy; [[retry]] gives it one")));
     };
-    if invocation.flag("json") {
-        let object = ObjectWriter::begin(context.system)?.display("scope", RouteName(scope.name))?;
-        return Ok(write_advice_members(object, &decision, &scope)?.end()?);
+    if previous_delay.is_some() && advice.spec.backoff != Backoff::Decorrelated {
+        return Err(context.fail(format_args!(
+            "delay goes with decorrelated delays only; those of {name} are {}",
+            advice.spec.backoff.word()
+        )));
     }
-    let advice = RetryAdvice { term: context.term, decision, scope: &scope };
-    Ok(writeln!(context.system, "{advice}")?)
+    if invocation.flag("json") {
+        let object = ObjectWriter::begin(context.system)?.display("scope", name)?;
+        return Ok(write_advice_members(object, &advice)?.end()?);
+    }
+    Ok(writeln!(context.system, "{}", AdviceText { term: context.term, advice })?)
 }
+
+/// What decides about the jitter of a scope that has not drawn any yet: the middle of what there can be.
+const ANY_DRAW: u64 = u64::MAX / 2;
 
 /// Reads what is said of an attempt, its answer apart.
 pub(in crate::commands) fn read_attempt(
@@ -77,35 +102,42 @@ pub(in crate::commands) fn read_attempt(
     Ok(AttemptReport { number, elapsed, retry_after, previous_delay })
 }
 
-/// What a retry policy says, in words: `retry in 1.0 s, attempt 2 of 3, budget 9.0 of 10`.
-pub(super) struct RetryAdvice<'a> {
-    pub(super) term: Term,
+/// What a retry policy says of an attempt.
+#[derive(Clone, Copy)]
+pub(super) struct Advice<'a> {
     pub(super) decision: RetryDecision,
-    /// The scope as it stands after the attempt.
-    pub(super) scope: &'a ScopeView<'a>,
+    pub(super) spec: &'a RetrySpec,
+    /// The budget as it stands after the attempt.
+    pub(super) budget: RetryBudget,
 }
 
-impl fmt::Display for RetryAdvice<'_> {
+/// The same in words: `retry in 1.0 s, attempt 2 of 3, budget 9.0 of 10`.
+pub(super) struct AdviceText<'a> {
+    pub(super) term: Term,
+    pub(super) advice: Advice<'a>,
+}
+
+impl fmt::Display for AdviceText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(spec) = self.scope.retry else { return Ok(()) };
-        match self.decision {
+        let Advice { decision, spec, budget } = self.advice;
+        match decision {
             RetryDecision::Retry { after, attempt } => {
                 let word = self.term.paint(Style::Good, "retry");
                 write!(f, "{word} in {}, attempt {attempt} of {}", Humanized(after), spec.attempts)?;
             }
             RetryDecision::GiveUp(why) => write!(f, "{}: {why}", self.term.paint(Style::Warn, "no retry"))?,
         }
-        write!(f, ", budget {}", BudgetLeft(self.scope))
+        write!(f, ", budget {}", BudgetLeft(Some(spec), budget))
     }
 }
 
 /// How much of a retry budget is there, and how much there is at most, in tokens.
-pub(super) struct BudgetLeft<'a>(pub(super) &'a ScopeView<'a>);
+pub(super) struct BudgetLeft<'a>(pub(super) Option<&'a RetrySpec>, pub(super) RetryBudget);
 
 impl fmt::Display for BudgetLeft<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(spec) = self.0.retry else { return f.write_str("none") };
-        let left = self.0.budget.left_milli(spec);
+        let Some(spec) = self.0 else { return f.write_str("none") };
+        let left = self.1.left_milli(spec);
         write!(f, "{}.{} of {}", left / 1000, left / 100 % 10, spec.budget_milli / 1000)
     }
 }
@@ -113,19 +145,18 @@ impl fmt::Display for BudgetLeft<'_> {
 /// Writes what a retry policy says as members of an object.
 pub(super) fn write_advice_members<'w, W: fmt::Write + ?Sized>(
     object: ObjectWriter<'w, W>,
-    decision: &RetryDecision,
-    scope: &ScopeView<'_>,
+    advice: &Advice<'_>,
 ) -> Result<ObjectWriter<'w, W>, fmt::Error> {
+    let Advice { decision, spec, budget } = *advice;
     let object = match decision {
         RetryDecision::Retry { after, attempt } => object
             .boolean("retry", true)?
             .integer("retry_after_ns", after.0)?
-            .integer("next_attempt", (*attempt).into())?,
+            .integer("next_attempt", attempt.into())?,
         RetryDecision::GiveUp(why) => object.boolean("retry", false)?.string("gives_up", why.code())?,
     };
-    let left = scope.retry.map(|spec| scope.budget.left_milli(spec));
     object
-        .optional_integer("attempts", scope.retry.map(|spec| spec.attempts.into()))?
-        .optional_integer("budget_milli", left.map(u64::from))?
-        .optional_integer("budget_max_milli", scope.retry.map(|spec| spec.budget_milli.into()))
+        .integer("attempts", spec.attempts.into())?
+        .integer("budget_milli", budget.left_milli(spec).into())?
+        .integer("budget_max_milli", spec.budget_milli.into())
 }

@@ -1,7 +1,7 @@
 //! Calls that go out, as `request` and `complete` tell of them: why a breaker refuses, and what an outcome has come to.
 
-use super::attempt::{RetryAdvice, write_advice_members};
-use super::{Ago, RouteName, last_change, style_of};
+use super::attempt::{Advice, AdviceText, write_advice_members};
+use super::{Ago, RouteName, Standing, is_shadow, last_change, style_of};
 use crate::engine::Governor;
 use crate::term::{Style, Term};
 use core::fmt;
@@ -9,7 +9,7 @@ use governance::breaker::{BreakerRecorded, BreakerState};
 use governance::decision::{Decision, Reason};
 use governance::export::ObjectWriter;
 use governance::time::Now;
-use governance::traffic::{CallReport, TrafficController};
+use governance::traffic::{CallReport, ScopeView, TrafficController};
 
 /// Why a breaker refuses a call: `breaker route:github:get   open: failures in a row, 18.0 s ago`.
 pub(in crate::commands) struct Refusal<'a> {
@@ -58,12 +58,13 @@ impl fmt::Display for CallText<'_> {
             Some(BreakerRecorded::Stale) => f.write_str("   too late for its breaker")?,
             Some(BreakerRecorded::Counted(Some(change))) => {
                 let to = term.paint(style_of(change.to), change.to);
-                write!(f, "   breaker {} to {to}: {}", change.from, change.why)?;
+                let shadow = if is_shadow(&scope) { ", shadow" } else { "" };
+                write!(f, "   breaker {} to {to}{shadow}: {}", change.from, change.why)?;
             }
-            Some(BreakerRecorded::Counted(None)) => write!(f, "   breaker {}", scope.state)?,
+            Some(BreakerRecorded::Counted(None)) => write!(f, "   breaker {}", Standing::of(&scope))?,
         }
-        match report.retry {
-            Some(decision) => write!(f, "   {}", RetryAdvice { term: *term, decision, scope: &scope }),
+        match advice(report, &scope) {
+            Some(advice) => write!(f, "   {}", AdviceText { term: *term, advice }),
             None => Ok(()),
         }
     }
@@ -91,8 +92,13 @@ pub(in crate::commands) fn write_call_members<'w, W: fmt::Write + ?Sized>(
                 .optional_string("breaker_change", change.map(|change| change.why.phrase()))?
         }
     };
-    match report.retry {
-        Some(decision) => write_advice_members(object, &decision, &scope),
+    match advice(report, &scope) {
+        Some(advice) => write_advice_members(object, &advice),
         None => Ok(object),
     }
+}
+
+/// What the retry policy of a scope says of an outcome.
+fn advice<'a>(report: &CallReport, scope: &ScopeView<'a>) -> Option<Advice<'a>> {
+    Some(Advice { decision: report.retry?, spec: scope.retry?, budget: scope.budget })
 }

@@ -1,5 +1,6 @@
 //! `traffic loops` and `traffic degraded`: the guard of all requests.
 
+use super::Counted;
 use crate::command::Invocation;
 use crate::commands::{Context, Outcome};
 use crate::render::{Cell, Column, Grouped, Humanized, Table};
@@ -127,8 +128,8 @@ pub(in crate::commands) fn degraded(context: &mut Context<'_>, invocation: &Invo
     )?;
     writeln!(
         system,
-        "  began       {} times, for {} each",
-        Grouped(stats.entered_degraded),
+        "  began       {}, for {} each",
+        Counted(stats.entered_degraded, "time", "times"),
         Humanized(settings.cooldown)
     )?;
     writeln!(

@@ -46,7 +46,7 @@ fn write_text(system: &mut dyn System, term: Term, now: Now, traffic: &TrafficCo
     let totals = traffic.totals();
     writeln!(
         system,
-        "calls     {}   allowed {}   denied {}   by breakers {}   repeated {}   outcome unknown {}",
+        "calls     {}   allowed {}   denied {}   by breakers {}   retries advised {}   outcome unknown {}",
         Grouped(totals.requests),
         Grouped(totals.allowed),
         Grouped(totals.denied),
@@ -65,22 +65,32 @@ fn write_text(system: &mut dyn System, term: Term, now: Now, traffic: &TrafficCo
         )?;
     }
     let kept = traffic.transitions().since(0).count();
-    if kept > 0 {
-        writeln!(system)?;
+    if kept == 0 {
+        return Ok(());
     }
-    for notice in traffic.transitions().since(0).skip(kept.saturating_sub(SHOWN_CHANGES_MAX)) {
-        let change = notice.transition;
-        writeln!(
-            system,
-            "{}   {} to {} {}: {}",
-            term.paint(Style::Name, RouteName(notice.scope.as_str())),
-            change.from,
-            term.paint(style_of(change.to), change.to),
-            Ago(now.instant.since(change.at)),
-            change.why
-        )?;
-    }
-    Ok(())
+    writeln!(system)?;
+    let table = Table {
+        columns: [
+            Column::left("last changes"),
+            Column::left("from"),
+            Column::left("to"),
+            Column::right("when"),
+            Column::left("why"),
+        ],
+        if_empty: "",
+    };
+    table.write(system, term, |row| {
+        for notice in traffic.transitions().since(0).skip(kept.saturating_sub(SHOWN_CHANGES_MAX)) {
+            let change = notice.transition;
+            row(&[
+                Cell::styled(Style::Name, &RouteName(notice.scope.as_str())),
+                Cell::new(&change.from),
+                Cell::styled(style_of(change.to), &change.to),
+                Cell::new(&Ago(now.instant.since(change.at))),
+                Cell::new(&change.why),
+            ]);
+        }
+    })
 }
 
 fn write_json(system: &mut dyn System, now: Now, traffic: &TrafficController) -> fmt::Result {
@@ -135,7 +145,7 @@ pub(in crate::commands) fn scopes(context: &mut Context<'_>, invocation: &Invoca
             Column::right("4xx"),
             Column::right("5xx"),
             Column::right("no answer"),
-            Column::right("retries"),
+            Column::right("advised"),
             Column::right("budget"),
         ],
         if_empty: "no scopes: a call makes one where there is a [[breaker]] or [[retry]] for it",
@@ -146,7 +156,7 @@ pub(in crate::commands) fn scopes(context: &mut Context<'_>, invocation: &Invoca
             let [_, successful, _, client_errors, server_errors] = counters.by_class;
             row(&[
                 Cell::styled(Style::Name, &RouteName(scope.name)),
-                Cell::styled(style_of(scope.state), &Standing(&scope)),
+                Cell::styled(style_of(scope.state), &Standing::of(&scope)),
                 Cell::new(&Grouped(counters.requests)),
                 Cell::new(&Grouped(counters.denied)),
                 Cell::new(&Grouped(successful)),
@@ -154,7 +164,7 @@ pub(in crate::commands) fn scopes(context: &mut Context<'_>, invocation: &Invoca
                 Cell::new(&Grouped(server_errors)),
                 Cell::new(&Grouped(counters.errors)),
                 Cell::new(&Grouped(counters.retries)),
-                Cell::new(&BudgetLeft(&scope)),
+                Cell::new(&BudgetLeft(scope.retry, scope.budget)),
             ]);
         }
     })?;

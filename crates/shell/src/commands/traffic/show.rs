@@ -1,16 +1,16 @@
 //! `traffic show`: one scope in full.
 
 use super::attempt::BudgetLeft;
-use super::{Ago, RouteName, Standing, scope, style_of};
+use super::{Ago, Counted, Named, RouteName, Standing, Template, named, style_of};
 use crate::command::Invocation;
 use crate::commands::{Context, Outcome};
 use crate::render::{Grouped, Humanized};
 use crate::system::System;
 use crate::term::{Style, Term};
 use core::fmt;
-use governance::breaker::{BreakerSpec, BreakerState, BreakerWindow};
+use governance::breaker::{BreakerOverride, BreakerSpec, BreakerState, BreakerWindow};
 use governance::export::ObjectWriter;
-use governance::retry::{Backoff, RetrySpec};
+use governance::retry::{Backoff, RetryBudget, RetrySpec};
 use governance::time::{Nanos, Now};
 use governance::traffic::{CallCounters, ScopeView, TrafficController};
 use governance::units::Percent;
@@ -20,15 +20,79 @@ const SHOWN_CHANGES_MAX: usize = 8;
 
 /// Shows one scope in full.
 pub(in crate::commands) fn show(context: &mut Context<'_>, invocation: &Invocation<'_>) -> Outcome {
-    let id = scope(context, invocation, 0)?;
+    let named = named(context, invocation, 0)?;
     let now = context.system.now();
     context.engine.live.tick(now);
-    let traffic = &context.engine.live.traffic;
+    let (traffic, is_json) = (&context.engine.live.traffic, invocation.flag("json"));
+    let id = match named {
+        Named::There(id) => id,
+        Named::Uncalled(name) => {
+            let (name, template) = (RouteName(name.as_str()), Template::of(traffic));
+            let written = if is_json {
+                write_uncalled_object(context.system, &name, template)
+            } else {
+                write_uncalled(context.system, context.term, &name, template)
+            };
+            return Ok(written?);
+        }
+    };
     let Some(scope) = traffic.scope(now.instant, id) else { return Ok(()) };
-    if invocation.flag("json") {
+    if is_json {
         return Ok(write_object(context.system, now, &scope)?);
     }
     Ok(write_text(context.system, context.term, now, traffic, &scope)?)
+}
+
+/// Says on what terms a scope will be.
+fn write_uncalled(
+    system: &mut dyn System,
+    term: Term,
+    name: &RouteName<'_>,
+    template: Template<'_>,
+) -> fmt::Result {
+    let shown = term.paint(Style::Name, name);
+    writeln!(system, "{shown}   not called yet: a call makes it on the terms of route:*")?;
+    let (state, by_hand) = (BreakerState::Closed, BreakerOverride::Automatic);
+    let standing = Standing { breaker: template.breaker, state, by_hand };
+    writeln!(system, "  breaker     {standing}")?;
+    if let Some(spec) = template.breaker {
+        write_terms(system, spec)?;
+    }
+    write_retries(system, template.retry, RetryBudget::EMPTY)
+}
+
+fn write_uncalled_object(
+    system: &mut dyn System,
+    name: &RouteName<'_>,
+    template: Template<'_>,
+) -> fmt::Result {
+    let Template { breaker, retry } = template;
+    ObjectWriter::begin(system)?
+        .display("scope", name)?
+        .boolean("called", false)?
+        .optional_string("breaker", breaker.map(|_| BreakerState::Closed.word()))?
+        .optional_string("mode", breaker.map(|spec| spec.mode.word()))?
+        .optional_string("backoff", retry.map(|spec| spec.backoff.word()))?
+        .optional_integer("attempts", retry.map(|spec| spec.attempts.into()))?
+        .optional_integer("budget_milli", retry.map(|spec| spec.budget_milli.into()))?
+        .optional_integer("budget_max_milli", retry.map(|spec| spec.budget_milli.into()))?
+        .end()
+}
+
+/// When a breaker opens and closes.
+fn write_terms(system: &mut dyn System, spec: &BreakerSpec) -> fmt::Result {
+    writeln!(system, "  opens       {}", OpensWhen(spec))?;
+    writeln!(system, "  closes      {}", ClosesWhen(spec))
+}
+
+fn write_retries(system: &mut dyn System, retry: Option<&RetrySpec>, budget: RetryBudget) -> fmt::Result {
+    match retry {
+        None => writeln!(system, "  retries     none"),
+        Some(spec) => {
+            writeln!(system, "  retries     {}", Repeats(spec))?;
+            writeln!(system, "  budget      {}", BudgetLeft(retry, budget))
+        }
+    }
 }
 
 fn write_text(
@@ -43,21 +107,20 @@ fn write_text(
     match scope.breaker {
         None => writeln!(system, "  breaker     none")?,
         Some(spec) => {
-            write!(system, "  breaker     {}", term.paint(style_of(scope.state), Standing(scope)))?;
+            write!(system, "  breaker     {}", term.paint(style_of(scope.state), Standing::of(scope)))?;
             match (scope.state, stats.open_until) {
                 (BreakerState::Open, Some(until)) => {
                     writeln!(system, ", for another {}", Humanized(until.since(now.instant)))?;
                 }
                 _ => writeln!(system)?,
             }
-            writeln!(system, "  opens       {}", OpensWhen(spec))?;
-            writeln!(system, "  closes      {}", ClosesWhen(spec))?;
-            writeln!(system, "  window      {}", InWindow(scope))?;
+            write_terms(system, spec)?;
+            writeln!(system, "  {:<11} {}", what_is_seen(scope), InWindow(scope))?;
             writeln!(
                 system,
-                "  results     {} successes   {} failures   {} slow   {} too late",
-                Grouped(stats.successes),
-                Grouped(stats.failures),
+                "  results     {}   {}   {} slow   {} too late",
+                Counted(stats.successes, "success", "successes"),
+                Counted(stats.failures, "failure", "failures"),
                 Grouped(stats.slow),
                 Grouped(stats.stale)
             )?;
@@ -70,13 +133,7 @@ fn write_text(
             )?;
         }
     }
-    match scope.retry {
-        None => writeln!(system, "  retries     none")?,
-        Some(spec) => {
-            writeln!(system, "  retries     {}", Repeats(spec))?;
-            writeln!(system, "  budget      {}", BudgetLeft(scope))?;
-        }
-    }
+    write_retries(system, scope.retry, scope.budget)?;
     let counters = &scope.counters;
     writeln!(
         system,
@@ -89,8 +146,8 @@ fn write_text(
     writeln!(system, "  answers     {}", Answers(counters))?;
     writeln!(
         system,
-        "  repeated    {}   outcome unknown {}",
-        Grouped(counters.retries),
+        "  advised     {}   outcome unknown {}",
+        Counted(counters.retries, "retry", "retries"),
         Grouped(counters.lost)
     )?;
     let changes = || traffic.transitions().since(0).filter(|notice| notice.scope.as_str() == scope.name);
@@ -101,6 +158,15 @@ fn write_text(
         writeln!(system, "  {:<9} to {:<9} {ago}: {}", change.from, change.to, change.why)?;
     }
     Ok(())
+}
+
+/// What stands before [`InWindow`]: only a breaker that goes by rates has a window.
+fn what_is_seen(scope: &ScopeView<'_>) -> &'static str {
+    match (scope.state, scope.breaker.and_then(|spec| spec.window.rates())) {
+        (BreakerState::HalfOpen, _) => "probes",
+        (_, None) => "in a row",
+        (_, Some(_)) => "window",
+    }
 }
 
 /// Writes a scope as an object.
@@ -208,10 +274,10 @@ impl fmt::Display for InWindow<'_> {
         match (self.0.state, rates) {
             (BreakerState::HalfOpen, _) => write!(
                 f,
-                "{} probes answered, {} failed, {} under way",
+                "{} answered, {} failed, {} under way",
                 stats.window_total, stats.window_failed, stats.permits_out
             ),
-            (_, None) => write!(f, "{} failures in a row", stats.consecutive_failures),
+            (_, None) => Counted(stats.consecutive_failures.into(), "failure", "failures").fmt(f),
             (_, Some(_)) => write!(
                 f,
                 "{} calls, {} failed, {} slow",

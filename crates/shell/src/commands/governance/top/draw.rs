@@ -1,8 +1,9 @@
 //! How `governance top` looks: at most 23 rows of at most 79 columns.
 
-use super::view::{Alert, Breaker, Flow, LISTED, Latency, Queue, Ranked, SPARK_SECONDS, View};
+use super::view::{Alert, Breaker, Flow, LISTED, Latency, Left, Queue, Ranked, SPARK_SECONDS, View};
 use crate::commands::governance::OrDash;
-use crate::render::{Align, Compact, Fit, Humanized, Sparkline};
+use crate::commands::wide;
+use crate::render::{Align, Compact, Fit, Humanized, Latency as Micros, Sparkline};
 use crate::screen::COLUMNS;
 use crate::term::{Painted, Style, Term};
 use core::fmt::{self, Write};
@@ -47,13 +48,11 @@ fn write_clock(out: &mut dyn Write, term: Term, view: &View) -> fmt::Result {
     // To the second: a second is what lies between two of these.
     let WallTime(nanos) = view.wall;
     let wall = WallTime(nanos - nanos % NANOS_PER_SECOND);
-    writeln!(
-        out,
-        "{}   {wall}   up {}   tickets {}",
-        term.paint(Style::Name, "weir"),
-        Uptime(view.up),
-        Compact(view.tickets)
-    )
+    write!(out, "{}   {wall}", term.paint(Style::Name, "weir"))?;
+    if let Some(up) = view.up {
+        write!(out, "   up {}", Uptime(up))?;
+    }
+    writeln!(out, "   tickets {}", Compact(view.tickets))
 }
 
 fn write_flows(out: &mut dyn Write, term: Term, view: &View) -> fmt::Result {
@@ -101,13 +100,12 @@ fn write_latency(out: &mut dyn Write, term: Term, latency: Option<&Latency>) -> 
     let Some(latency) = latency else {
         return writeln!(out, "{}", term.paint(Style::Dim, "no outcomes in the last minute"));
     };
-    let figure = |micros: u64| Humanized(Nanos(micros.saturating_mul(1000)));
-    write!(out, "p50 {} ", left(&figure(latency.p50), LATENCY))?;
-    write!(out, "p95 {} ", left(&figure(latency.p95), LATENCY))?;
+    write!(out, "p50 {} ", left(&Micros(latency.p50), LATENCY))?;
+    write!(out, "p95 {} ", left(&Micros(latency.p95), LATENCY))?;
     // A p99 of few samples is little more than the largest.
     let about = if latency.few { "~" } else { "" };
-    write!(out, "p99 {} ", left(&format_args!("{about}{}", figure(latency.p99)), LATENCY))?;
-    write!(out, "max {} ", left(&figure(latency.max), LATENCY))?;
+    write!(out, "p99 {} ", left(&format_args!("{about}{}", Micros(latency.p99)), LATENCY))?;
+    write!(out, "max {} ", left(&Micros(latency.max), LATENCY))?;
     writeln!(out, "{}", term.paint(Style::Dim, format_args!("of {}", Compact(latency.samples))))
 }
 
@@ -173,8 +171,13 @@ fn write_lower(out: &mut dyn Write, term: Term, view: &View) -> fmt::Result {
     let alerts = view.alerts.first.len();
     let sides = sides.min(LOWER_ROWS - alerts.min(LOWER_ROWS_EACH));
     let alerts = alerts.min(LOWER_ROWS - sides);
-    let not_closed = format_args!("breakers: {} not closed", Compact(view.breakers.count));
-    let waiting = format_args!("queues: {} waiting", Compact(view.waiting));
+    let not_closed = format_args!(
+        "breakers: {} not closed{}",
+        Compact(view.breakers.count),
+        not_shown(view.breakers.count, sides)
+    );
+    let waiting =
+        format_args!("queues: {} waiting{}", Compact(view.waiting), not_shown(view.queues.count, sides));
     write!(out, "{} ", heading(term, &not_closed, view.breakers.count, HALF))?;
     writeln!(out, "{}", heading(term, &waiting, view.waiting, HALF))?;
     for row in 0..sides {
@@ -184,9 +187,26 @@ fn write_lower(out: &mut dyn Write, term: Term, view: &View) -> fmt::Result {
         writeln!(out)?;
     }
     let (firing, pending) = (Compact(view.firing), Compact(view.pending));
-    let state = format_args!("alerts: {firing} firing, {pending} pending");
+    let more = not_shown(view.alerts.count, alerts);
+    let state = format_args!("alerts: {firing} firing, {pending} pending{more}");
     writeln!(out, "{}", heading(term, &state, view.firing + view.pending, COLUMNS))?;
     view.alerts.first.iter().take(alerts).try_for_each(|alert| write_alert(out, term, alert))
+}
+
+/// Says how many of a list there is no room for.
+fn not_shown(count: u64, rows: usize) -> NotShown {
+    NotShown(count.saturating_sub(wide(rows)))
+}
+
+struct NotShown(u64);
+
+impl fmt::Display for NotShown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            more => write!(f, ", {} more", Compact(more)),
+        }
+    }
 }
 
 fn heading<'a>(term: Term, value: &'a dyn fmt::Display, count: u64, cells: usize) -> Painted<Fit<'a>> {
@@ -198,7 +218,11 @@ fn write_breaker(out: &mut dyn Write, term: Term, breaker: &Breaker) -> fmt::Res
     const TIME: usize = 10;
     write!(out, "{} ", term.paint(Style::Name, left(&breaker.scope.as_str(), HALF - STATE - TIME - 1)))?;
     write!(out, "{}", term.paint(Style::Bad, left(&breaker.state, STATE)))?;
-    write!(out, "{}", right(&OrDash(breaker.open_for.map(Humanized)), TIME))
+    match breaker.left {
+        Left::Unknown => write!(out, "{:>TIME$}", "-"),
+        Left::ByHand => write!(out, "{:>TIME$}", "by hand"),
+        Left::For(time) => write!(out, "{}", right(&Humanized(time), TIME)),
+    }
 }
 
 fn write_queue(out: &mut dyn Write, term: Term, queue: &Queue) -> fmt::Result {

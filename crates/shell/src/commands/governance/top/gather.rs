@@ -1,11 +1,13 @@
 //! Gathering what `governance top` shows.
 
-use super::view::{Alert, Breaker, Flow, Latency, Queue, Ranked, View};
-use crate::commands::governance::alerts::Bound;
+use super::view::{Alert, Breaker, Flow, Latency, Left, Queue, Ranked, View};
+use crate::commands::books::Books;
+use crate::commands::governance::alerts::{Bound, Measured};
+use crate::commands::traffic::is_shadow;
 use crate::commands::wide;
 use crate::engine::Governor;
-use governance::alerts::{AlertState, MetricValue};
-use governance::breaker::BreakerState;
+use governance::alerts::AlertState;
+use governance::breaker::{BreakerOverride, BreakerState};
 use governance::decision::Reason;
 use governance::metrics::{
     Confidence, GovernanceCollector, LatencyScope, Resolution, Slot, TOP_MAX, Top, TopBy, VerdictKind, Window,
@@ -15,11 +17,11 @@ use governance::text::Text;
 use governance::time::{Nanos, Now};
 
 /// Everything as it is now. The collector has gone on to the present.
-pub(super) fn gather(governor: &Governor, now: Now) -> View {
+pub(super) fn gather(governor: &Governor, books: Books, now: Now) -> View {
     let metrics = &governor.metrics;
     let mut view = View {
         wall: now.wall,
-        up: Nanos(now.instant.0),
+        up: (books == Books::Live).then_some(Nanos(now.instant.0)),
         tickets: wide(governor.ticket_stats().open),
         currency: governor.costs.currency(),
         minute: Flow::from(&metrics.last_minute()),
@@ -108,8 +110,13 @@ fn gather_breakers(governor: &Governor, now: Now, view: &mut View) {
     for scope in governor.traffic.scopes(now.instant).filter(|scope| scope.state != BreakerState::Closed) {
         view.breakers.push(Breaker {
             scope: Name::excerpt(scope.name),
-            state: scope.state.word(),
-            open_for: scope.stats.open_until.map(|until| until.since(now.instant)),
+            // A shadow that is not closed refuses nothing.
+            state: if is_shadow(&scope) { "shadow" } else { scope.state.word() },
+            left: match (scope.by_hand, scope.stats.open_until) {
+                (BreakerOverride::ForcedOpen, _) => Left::ByHand,
+                (_, Some(until)) if scope.state == BreakerState::Open => Left::For(until.since(now.instant)),
+                _ => Left::Unknown,
+            },
         });
     }
 }
@@ -133,7 +140,7 @@ fn gather_alerts(governor: &Governor, now: Now, view: &mut View) {
     for state in [AlertState::Firing, AlertState::Pending] {
         for alert in governor.alerts.get_pending_alerts().filter(|alert| alert.state == state) {
             let metric = alert.rule.metric;
-            let shown = |value| Text::format(format_args!("{}", MetricValue { metric, value }));
+            let shown = |value| Text::format(format_args!("{}", Measured { metric, value }));
             view.alerts.push(Alert {
                 name: alert.rule.name,
                 fires: state == AlertState::Firing,

@@ -9,7 +9,7 @@ use governance::export::ObjectWriter;
 pub(super) fn write(system: &mut dyn System, view: &View) -> fmt::Result {
     ObjectWriter::begin(system)?
         .display("at", view.wall)?
-        .integer("up_ns", view.up.0)?
+        .optional_integer("up_ns", view.up.map(|up| up.0))?
         .integer("tickets", view.tickets)?
         .integer("waiting", view.waiting)?
         .integer("breakers_not_closed", view.breakers.count)?

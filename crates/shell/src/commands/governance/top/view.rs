@@ -18,8 +18,8 @@ pub(super) const LISTED: usize = 4;
 pub(super) struct View {
     /// The wall time.
     pub(super) wall: WallTime,
-    /// How long the machine has been up.
-    pub(super) up: Nanos,
+    /// How long the machine has been up; none of a replay, which runs on no machine.
+    pub(super) up: Option<Nanos>,
     /// Requests whose outcome is awaited.
     pub(super) tickets: u64,
     pub(super) currency: Currency,
@@ -81,8 +81,19 @@ pub(super) struct Ranked {
 pub(super) struct Breaker {
     pub(super) scope: Name,
     pub(super) state: &'static str,
-    /// How long it stays open, if that is known.
-    pub(super) open_for: Option<Nanos>,
+    pub(super) left: Left,
+}
+
+/// How long a breaker stays as it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum Left {
+    /// That depends on calls.
+    #[default]
+    Unknown,
+    /// Until it is not held any more.
+    ByHand,
+    /// That long.
+    For(Nanos),
 }
 
 /// A queue in which somebody waits.
