@@ -42,10 +42,12 @@ pub(super) fn breaker(context: &mut Context<'_>, invocation: &Invocation<'_>) ->
             if Template::of(&context.engine.live.traffic).breaker.is_none() {
                 return Err(context.fail(format_args!("{shown} has no breaker; [[breaker]] gives it one")));
             }
-            // Its breaker is held from its first call on.
+            // The scope is made, so that its breaker is held from its first call on.
             let made = context.engine.live.traffic.ensure(now.instant, name.as_str());
             made.ok_or_else(|| {
-                context.fail(format_args!("there is no room for {shown}; all {SCOPES_MAX} scopes are in use"))
+                context.fail(format_args!(
+                    "there is no room for {shown}: there are {SCOPES_MAX} scopes; traffic scopes lists them"
+                ))
             })?
         }
     };
@@ -148,11 +150,6 @@ fn named(context: &mut Context<'_>, invocation: &Invocation<'_>, position: usize
         return Err(context.fail(format_args!(
             "there is no scope '{shown}', and a call would not make it: there is no [[breaker]] and no [[retry]] for it, \
              nor for route:*"
-        )));
-    }
-    if traffic.scope_count() == SCOPES_MAX {
-        return Err(context.fail(format_args!(
-            "there is no scope '{shown}', and no room for it: there are {SCOPES_MAX} scopes; traffic scopes lists them"
         )));
     }
     let name = Name::format(format_args!("{}", LowerCase(name)));

@@ -140,6 +140,13 @@ fn a_scope_that_was_not_called_yet_answers_by_its_template() {
         "{\"scope\":\"route:github:get\",\"called\":false,\"breaker\":\"closed\",\"mode\":\"enforce\",\
          \"backoff\":\"exponential\",\"attempts\":3,\"budget_milli\":10000,\"budget_max_milli\":10000}"
     );
+    assert_eq!(
+        desk.answer("traffic breaker open route:gitlab:get"),
+        "the breaker of route:gitlab:get is held open: every call is refused"
+    );
+    assert!(
+        desk.answer("request provider=gitlab method=get").starts_with("deny    breaker route:gitlab:get ")
+    );
     // Another scope is never offered in its stead: its breaker would be the wrong one.
     call(&mut desk, GITHUB, "status=200");
     assert!(!desk.run("traffic show githup:get").contains("did you mean"));
@@ -387,7 +394,7 @@ fn the_65th_scope_goes_on_without_a_breaker_and_says_so() {
     // Holding another breaker instead would be wrong, so none is offered.
     assert_eq!(
         desk.answer("traffic breaker open p64:get"),
-        "error: there is no scope 'p64:get', and no room for it: there are 64 scopes; traffic scopes lists them"
+        "error: there is no room for route:p64:get: there are 64 scopes; traffic scopes lists them"
     );
     let status = desk.run("traffic status");
     assert!(

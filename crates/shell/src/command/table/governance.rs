@@ -85,7 +85,7 @@ pub(super) const GOVERNANCE: &[SubcommandSpec] = &[
         action: Action::GovernanceAlerts,
         summary: "list alerts that are pending or fire, all of them, or notices",
         details: "An alert fires when its condition has held for as long as for says, and is over when the value reaches \
-                  clear. An alert with an objective, metric burn-rate, compares how fast failures use up what the \
+                  clear. A rate or a percentile of fewer than 20 samples in the last minute says nothing. An alert with an objective, metric burn-rate, compares how fast failures use up what the \
                   objective allows with three pairs of windows: 14.4 times over 1h and 5m, 6 times over 6h and 30m, once \
                   over 3d and 6h. A pair fires only when both of its windows are too fast, and says nothing before its \
                   long window has 20 outcomes. The last 128 notices are kept, the oldest first.",
@@ -117,8 +117,8 @@ pub(super) const GOVERNANCE: &[SubcommandSpec] = &[
         name: "export",
         action: Action::GovernanceExport,
         summary: "print all figures as CSV, JSON or for Prometheus",
-        details: "The same figures in each format. CSV and JSON have one figure a line; Prometheus is its text format \
-                  0.0.4.",
+        details: "The same figures in each format, but that Prometheus keeps timelines by itself and is given none. CSV \
+                  and JSON have one figure a line; for Prometheus it is the text format 0.0.4.",
         arguments: &[required(positional("format", FORMAT, "how")), FROM],
         examples: &["governance export prometheus", "governance export csv from=replay"],
     },
