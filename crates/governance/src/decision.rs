@@ -209,6 +209,14 @@ pub struct Decision {
     pub retry: Option<Wait>,
 }
 
+impl Verdict {
+    /// Whether the request may go on, now or later; one that waits in a queue can still be let go.
+    #[must_use]
+    pub const fn is_allowed(self) -> bool {
+        !matches!(self, Self::Deny | Self::Redirect)
+    }
+}
+
 impl Decision {
     /// A decision for which nothing speaks.
     #[must_use]
@@ -231,7 +239,7 @@ impl Decision {
     /// Whether the request may go on, now or later; one that waits in a queue can still be let go.
     #[must_use]
     pub const fn is_allowed(&self) -> bool {
-        !matches!(self.verdict, Verdict::Deny | Verdict::Redirect)
+        self.verdict.is_allowed()
     }
 }
 

@@ -18,7 +18,7 @@ use crate::config::{Config, Identity};
 use crate::cost::{BudgetSpec, CostCollector, CostError, CostHold, EVENT_AGE_MAX, EventOutcome, UsageEvent};
 use crate::decision::{Decision, Reason, Verdict};
 use crate::field::Quoted;
-use crate::metrics::{GovernanceCollector, MeasureId};
+use crate::metrics::{GovernanceCollector, MeasureId, Spoken};
 use crate::outcome::{CompleteError, Completion, Disposition, Outcome};
 use crate::policy::{DefaultEffect, PolicyEngine, PolicyError};
 use crate::priority::{ClassWeight, DEFAULT_WEIGHTS, PriorityError, PriorityScheduler, QueueTicket};
@@ -63,10 +63,10 @@ impl DecisionCounters {
     }
 
     #[inline(always)] // not to read back what was just written
-    fn count(&mut self, decision: &Decision) {
+    fn count(&mut self, verdict: Verdict, reason: Reason) {
         self.requests += 1;
-        self.by_reason[decision.reason as usize] += 1;
-        match decision.verdict {
+        self.by_reason[reason as usize] += 1;
+        match verdict {
             Verdict::Allow => self.allowed += 1,
             Verdict::Delay(_) => {
                 self.allowed += 1;
@@ -353,7 +353,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         let latest = self.monotonic(now);
         self.expire(latest);
         let decision = self.decide(now, latest, request, Access::Charge, Entry::IfBusy);
-        self.counters.count(&decision);
+        self.counters.count(decision.verdict, decision.reason);
         decision
     }
 
@@ -605,7 +605,14 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
             decide_by_limits(&mut held, queues, (now, latest), &hashed, access)
         };
         if access == Access::Charge {
-            let measure = metrics.record_decision(latest, &measured(secret, &hashed, &decision), &decision);
+            let spoken = Spoken {
+                verdict: decision.verdict,
+                reason: decision.reason,
+                is_of_quota: decision.quota.is_some() || decision.budget.is_some(),
+                policy: decision.policy,
+            };
+            let measured = measured(secret, &hashed, decision.verdict, decision.price);
+            let measure = metrics.record_spoken(latest, &measured, &spoken);
             if let Some(ticket) = decision.ticket
                 && let Some(memo) = held.tickets.memo_mut(ticket)
             {

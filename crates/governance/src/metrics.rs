@@ -34,7 +34,7 @@ pub use top::{Rank, SpaceSaving, TOP_MAX, Top, TopBy, TopEntry};
 use crate::decision::{Decision, Reason, Verdict};
 use crate::histogram::VALUE_MAX;
 use crate::money::NanoUnits;
-use crate::policy::ActionKind;
+use crate::policy::{ActionKind, PolicyDecision};
 use crate::quota::QuotaUnit;
 use crate::time::{Nanos, Now, WallTime};
 use correlate::Samples;
@@ -78,6 +78,16 @@ struct Requests {
     delayed: u64,
     tokens: u64,
     wait: Nanos,
+}
+
+/// What is counted of a decision.
+#[derive(Clone, Copy)]
+pub(crate) struct Spoken {
+    pub(crate) verdict: Verdict,
+    pub(crate) reason: Reason,
+    /// Whether a quota or a budget speaks for it.
+    pub(crate) is_of_quota: bool,
+    pub(crate) policy: Option<PolicyDecision>,
 }
 
 /// Everything that is counted in time.
@@ -150,6 +160,23 @@ impl GovernanceCollector {
 
     /// Counts a decision, and says where, so that its outcome can be counted there too.
     pub fn record_decision(&mut self, now: Now, measured: &Measured<'_>, decision: &Decision) -> MeasureId {
+        let spoken = Spoken {
+            verdict: decision.verdict,
+            reason: decision.reason,
+            is_of_quota: decision.quota.is_some() || decision.budget.is_some(),
+            policy: decision.policy,
+        };
+        self.record_spoken(now, measured, &spoken)
+    }
+
+    /// As [`GovernanceCollector::record_decision`], by what is counted of the decision.
+    #[inline(always)] // not to put together what is read at once
+    pub(crate) fn record_spoken(
+        &mut self,
+        now: Now,
+        measured: &Measured<'_>,
+        decision: &Spoken,
+    ) -> MeasureId {
         self.advance(now);
         self.decisions.count(decision.verdict.into(), decision.reason);
         let is_denied = decision.verdict == Verdict::Deny;
@@ -159,18 +186,18 @@ impl GovernanceCollector {
         };
         let requests = Requests {
             requests: 1,
-            allowed: u64::from(decision.is_allowed()),
+            allowed: u64::from(decision.verdict.is_allowed()),
             denied: u64::from(is_denied),
             delayed: u64::from(wait.is_some()),
             tokens: measured.tokens,
             wait: wait.unwrap_or(Nanos::ZERO),
         };
-        let pair = Pair { service: measured.service, tenant: measured.tenant };
+        let pair = Pair { service: measured.service.as_ref(), tenant: measured.tenant.as_ref() };
         let id = self.count_requests(&pair, &requests);
         if measured.charged != NanoUnits::ZERO {
             self.count_cost(id, &pair, measured.charged, CostSource::Decision);
         }
-        if decision.quota.is_some() || decision.budget.is_some() {
+        if decision.is_of_quota {
             let is_violation = matches!(decision.reason, Reason::OverQuota | Reason::OverBudget);
             self.count_quota(id, if is_violation { QuotaEvent::Violation } else { QuotaEvent::WithinQuota });
         }
@@ -186,7 +213,7 @@ impl GovernanceCollector {
             self.families.policy.add(&spoken);
         }
         let scope = match &measured.scope {
-            Some((kind, key)) if decision.is_allowed() => {
+            Some((kind, key)) if decision.verdict.is_allowed() => {
                 let series = self.series.get_mut(id);
                 series.scope = self.latency.scope(series.scope, *kind, key);
                 series.scope
@@ -245,7 +272,7 @@ impl GovernanceCollector {
             tokens: metric.tokens_used,
             wait: metric.wait_time,
         };
-        let pair = Pair { service: metric.service_id, tenant: metric.tenant_id };
+        let pair = Pair { service: metric.service_id.as_ref(), tenant: metric.tenant_id.as_ref() };
         let id = self.count_requests(&pair, &requests);
         let service = hash_of(metric.service_id.as_ref());
         MeasureId { epoch: self.epoch, series: id.link(), scope: 0, service }
@@ -254,7 +281,7 @@ impl GovernanceCollector {
     /// Counts what a quota or a budget said elsewhere than for a decision.
     pub fn record_quota_event(&mut self, metric: &QuotaMetric<'_>) {
         self.advance(metric.timestamp);
-        let id = self.series.find_or_add(&Pair { service: None, tenant: metric.tenant_id });
+        let id = self.series.find_or_add(&Pair { service: None, tenant: metric.tenant_id.as_ref() });
         self.count_quota(id, metric.standing);
         let extra = &mut self.series.get_mut(id).extra;
         for highest in [&mut extra.highest_percent, &mut self.families.quota.highest_percent] {
@@ -277,7 +304,7 @@ impl GovernanceCollector {
     /// Counts a cost that was charged elsewhere than for a decision or an outcome.
     pub fn record_cost_event(&mut self, event: &CostEvent<'_>) {
         self.advance(event.timestamp);
-        let pair = Pair { service: event.service_id, tenant: event.tenant_id };
+        let pair = Pair { service: event.service_id.as_ref(), tenant: event.tenant_id.as_ref() };
         let id = self.series.find_or_add(&pair);
         self.count_cost(id, &pair, event.cost_amount, event.metric_type);
     }
@@ -497,7 +524,8 @@ impl GovernanceCollector {
     fn count_cost_of_outcome(&mut self, id: SeriesId, cost: NanoUnits) {
         self.timeline.present.cost.count(cost);
         self.families.by_source[CostSource::Outcome as usize].count(cost);
-        let (series, pair) = self.series.with_pair(id);
+        let (series, [service, tenant]) = self.series.with_keys(id);
+        let pair = Pair { service: service.as_ref(), tenant: tenant.as_ref() };
         series.counts(self.window).cost.count(cost);
         if cost >= NanoUnits::ZERO {
             series.owed.count(TopBy::Cost, cost.as_spent());

@@ -258,7 +258,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
                 Ok(turn) => delay = delay.max(turn),
                 Err((reason, wait)) => {
                     if access == Access::Charge {
-                        self.count_refusal(now, matched, reason);
+                        self.count_refusal(now, matched.limit, matched.place, reason);
                     }
                     if worst.is_none_or(|other| self.is_worse((index, reason, wait), other)) {
                         worst = Some((index, reason, wait));
@@ -420,12 +420,12 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
                 link = next;
                 if entry.hash == hash && entry.spec.scope.kind == kind && counts(entry) {
                     replaced.insert(entry.spec.unit);
-                    let matched = if entry.is_per_client() {
-                        self.match_of_client(now, id, (hash, key), hashed, access)
+                    if entry.is_per_client() {
+                        let matched = self.match_of_client(now, id, (hash, key), hashed, access);
+                        self.note::<SHADOW>(matched);
                     } else {
-                        Match { limit: id.0, place: Place::Limit, hash }
-                    };
-                    self.note::<SHADOW>(matched);
+                        self.note::<SHADOW>(Match { limit: id.0, place: Place::Limit, hash });
+                    }
                 }
             }
             let mut link = self.registry.first_wildcard(kind);
@@ -433,15 +433,16 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
                 link = next;
                 if counts(entry) && !replaced.contains(entry.spec.unit) {
                     let unlimited = matches!(entry.spec.algorithm, RateLimitAlgorithm::Unlimited);
-                    let matched = if entry.is_per_client() {
-                        self.match_of_client(now, id, (hash, key), hashed, access)
+                    // Each by itself: what comes from one of several would go through memory.
+                    if entry.is_per_client() {
+                        let matched = self.match_of_client(now, id, (hash, key), hashed, access);
+                        self.note::<SHADOW>(matched);
                     } else if unlimited {
-                        Match { limit: id.0, place: Place::Limit, hash }
+                        self.note::<SHADOW>(Match { limit: id.0, place: Place::Limit, hash });
                     } else {
                         let place = self.place(now, id, hash, (key, None), access);
-                        Match { limit: id.0, place, hash }
-                    };
-                    self.note::<SHADOW>(matched);
+                        self.note::<SHADOW>(Match { limit: id.0, place, hash });
+                    }
                 }
             }
         }
@@ -465,13 +466,15 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         Match { limit: id.0, place: self.place(now, id, hash, (key, Some(&client)), access), hash }
     }
 
-    #[inline]
+    #[inline(always)] // not to copy the match
     fn note<const SHADOW: bool>(&mut self, matched: Match) {
         if SHADOW {
             return self.note_shadow(matched);
         }
         // A limit matches at most once, so that there is room for all.
-        self.matches[self.matched] = matched;
+        let Match { limit, place, hash } = matched;
+        let noted = &mut self.matches[self.matched];
+        (noted.limit, noted.place, noted.hash) = (limit, place, hash);
         self.matched += 1;
     }
 
@@ -720,21 +723,21 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
         })
     }
 
-    fn count_refusal(&mut self, now: Now, matched: Match, reason: Reason) {
-        let entry = self.registry.entry_mut(LimitId(matched.limit));
+    fn count_refusal(&mut self, now: Now, limit: u16, place: Place, reason: Reason) {
+        let entry = self.registry.entry_mut(LimitId(limit));
         let stats = &mut entry.stats;
         stats.denied += 1;
         if reason == Reason::LogFull {
             stats.log_full += 1;
             self.log_full += 1;
         }
-        let is_near = match matched.place {
+        let is_near = match place {
             Place::Overflow => {
                 stats.overflow_denied += 1;
                 entry.is_near
             }
-            Place::Slot(place) => {
-                let slot = self.table.slot_mut(place as usize);
+            Place::Slot(slot) => {
+                let slot = self.table.slot_mut(slot as usize);
                 slot.denied = slot.denied.saturating_add(1);
                 slot.is_near
             }
@@ -742,7 +745,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
             Place::Absent | Place::Promised(_) => return,
         };
         if reason == Reason::OverLimit && !is_near {
-            self.give_notice(now, matched.limit, matched.place);
+            self.give_notice(now, limit, place);
         }
     }
 
@@ -797,7 +800,7 @@ impl<const LOG: usize> Judged<'_, LOG> {
     #[inline(always)]
     fn charge(&mut self, cost: u64) -> bool {
         if *self.is_near {
-            self.rearm();
+            *self.is_near = is_near_still(self.terms, self.bucket);
         }
         if cost == 0 {
             return false;
@@ -812,18 +815,19 @@ impl<const LOG: usize> Judged<'_, LOG> {
         !*self.is_near & self.terms.is_nearly_used_up(self.bucket)
     }
 
-    /// Awaits the next crossing, if at least half is left.
-    #[cold]
-    #[inline(never)]
-    fn rearm(&mut self) {
-        *self.is_near = self.terms.room(self.bucket).is_some_and(|room| !room.is_ample());
-    }
-
     #[inline(always)]
     fn standing(&self, Match { limit, place, .. }: Match) -> LimitStanding {
         let shared = if place == Place::Overflow { Sharing::Overflow } else { Sharing::Own };
         self.terms.standing(LimitId(limit), shared, self.bucket, self.log)
     }
+}
+
+/// Whether less than half is left, so that the next crossing is not awaited yet.
+// By value: what is lent to another function lies in memory, and would be copied from there.
+#[cold]
+#[inline(never)]
+fn is_near_still(terms: Terms<'_>, bucket: &Bucket) -> bool {
+    terms.room(bucket).is_some_and(|room| !room.is_ample())
 }
 
 /// A bucket and whose it is.

@@ -5,6 +5,7 @@ use super::queues::destination;
 use super::stages::{Destination, Entry, Stages};
 use super::traffic::{ask_guard, guard, note_guard, refused_by_guard};
 use crate::decision::{Decision, Reason, Verdict, Wait};
+use crate::loop_guard::{GuardAnswer, GuardVerdict};
 use crate::policy::{Action, PolicyContext, PolicyDecision, PolicyEngine, PolicyReason};
 use crate::rate_limiter::{Access, LimitId, RateLimiter};
 use crate::request::{HashedSubject, RequestPriority};
@@ -23,14 +24,14 @@ pub(super) fn decide<const KEYS: usize, const LOG: usize, const TENANTS: usize>(
     let destination = destination(stages.queues, hashed.subject.request, entry);
     let class = destination.map(|destination| destination.class).or(hashed.subject.request.priority);
     let asked = ask_guard(stages, latest, hashed, class, access);
-    if let Some(refused) = asked.as_ref().and_then(refused_by_guard) {
-        return refused;
+    if let Some(GuardAnswer { verdict: GuardVerdict::Refuse { why, retry }, .. }) = asked {
+        return refused_by_guard(why, retry);
     }
-    // It is changed where it lies: to copy it takes as long as to make it.
+    // By its parts: a reference to the whole would have it copied to where it is given back.
     let mut decision =
         decide_behind_guard(policies, stages, (now, latest), hashed, (destination, class), access);
     if let Some(answer) = &asked {
-        guard(answer, &mut decision);
+        (decision.verdict, decision.level) = guard(answer, (decision.verdict, decision.level));
         if access == Access::Charge {
             note_guard(stages, latest, answer, &decision);
         }

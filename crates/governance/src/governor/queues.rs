@@ -79,7 +79,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
                 decision
             }
         };
-        self.counters.count(&decision);
+        self.counters.count(decision.verdict, decision.reason);
         Ok(decision)
     }
 

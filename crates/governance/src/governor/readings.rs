@@ -4,7 +4,7 @@ use super::Governor;
 use crate::alerts::{AlertMetric, Readings, SloEvent};
 use crate::breaker::{BreakerMode, BreakerOverride, BreakerState};
 use crate::cost::UsageEvent;
-use crate::decision::{Decision, Reason, Verdict};
+use crate::decision::{Decision, Verdict};
 use crate::metrics::{
     CostEvent, CostSource, Counts, Key, LatencyScope, MeasureId, Measured, OutcomeReport, OutcomeResult,
     Percentiles, Slot, Window,
@@ -27,7 +27,8 @@ const PPM: i128 = 1_000_000;
 pub(super) fn measured<'a>(
     secret: HashSecret,
     hashed: &HashedSubject<'a>,
-    decision: &Decision,
+    verdict: Verdict,
+    price: Option<NanoUnits>,
 ) -> Measured<'a> {
     let subject = hashed.subject;
     let request = subject.request;
@@ -49,10 +50,10 @@ pub(super) fn measured<'a>(
     };
     let tenant = key(Kind::Tenant, request.tenant);
     // What is reserved, or waits for its turn, is charged later.
-    let is_charged = request.settlement == Settlement::Final
-        && matches!(decision.verdict, Verdict::Allow | Verdict::Delay(_));
+    let is_charged =
+        request.settlement == Settlement::Final && matches!(verdict, Verdict::Allow | Verdict::Delay(_));
     let tokens = if is_charged { request.tokens } else { 0 };
-    let charged = decision.price.filter(|_| is_charged).unwrap_or_default();
+    let charged = price.filter(|_| is_charged).unwrap_or_default();
     Measured { service, tenant, scope, tokens, charged }
 }
 
@@ -84,7 +85,11 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         let subject = Subject { request, group: request.group };
         let secret = self.limits.secret();
         let hashed = HashedSubject::new(&subject, secret);
-        let measure = self.metrics.record_decision(now, &measured(secret, &hashed, decision), decision);
+        let measure = self.metrics.record_decision(
+            now,
+            &measured(secret, &hashed, decision.verdict, decision.price),
+            decision,
+        );
         if let Some(memo) = decision.ticket.and_then(|ticket| self.tickets.memo_mut(ticket)) {
             memo.measure = measure;
         }
@@ -104,8 +109,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         let subject = Subject { request: &request, group: None };
         let secret = self.limits.secret();
         let hashed = HashedSubject::new(&subject, secret);
-        let Measured { service, tenant, .. } =
-            measured(secret, &hashed, &Decision::plain(Verdict::Allow, Reason::NoLimit));
+        let Measured { service, tenant, .. } = measured(secret, &hashed, Verdict::Allow, None);
         self.metrics.record_cost_event(&CostEvent {
             service_id: service,
             tenant_id: tenant,

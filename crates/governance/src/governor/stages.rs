@@ -140,7 +140,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
                 Err(refusal) => return refused_by_limit(&refusal),
             };
             let decision = self.decide_behind_limits(latest, hashed, clearance, (destination, call), access);
-            let is_full = decision.reason == Reason::TicketsFull && access == Access::Charge;
+            let is_full = matches!(decision.reason, Reason::TicketsFull) && access == Access::Charge;
             // Each time one less waits.
             if !is_full || !self.make_room(latest, hashed, destination) {
                 return decision;

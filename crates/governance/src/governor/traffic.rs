@@ -4,14 +4,14 @@
 use super::readings::measured;
 use super::{Governor, Stages};
 use crate::decision::{Decision, Reason, Verdict, Wait};
-use crate::loop_guard::{GuardAnswer, GuardReason, GuardVerdict, LoopKey};
+use crate::loop_guard::{GuardAnswer, GuardReason, GuardVerdict, LoopKey, Service};
 use crate::money::NanoUnits;
 use crate::outcome::{CompleteError, Completion, Outcome};
 use crate::rate_limiter::Access;
 use crate::request::{HashedSubject, Request, RequestPriority, Subject};
 use crate::scope::{HashSecret, KeyHash, Kind, Name, NameRef, ScopeError};
 use crate::tickets::Ticket;
-use crate::time::Now;
+use crate::time::{Nanos, Now};
 use core::fmt::{self, Write as _};
 
 /// The answer to a request that came in, as a gateway gives it.
@@ -84,10 +84,9 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         let now = self.monotonic(now);
         let by_path = self.routes.by_path(request);
         let subject = Subject { request, group: request.group.or(by_path) };
-        let decision = Decision::plain(Verdict::Allow, Reason::NoLimit);
         let secret = self.limits.secret();
         let hashed = HashedSubject::new(&subject, secret);
-        let measure = self.metrics.locate(now, &measured(secret, &hashed, &decision));
+        let measure = self.metrics.locate(now, &measured(secret, &hashed, Verdict::Allow, None));
         self.count_outcome(now, measure, outcome, NanoUnits::ZERO, 0);
     }
 }
@@ -125,29 +124,29 @@ pub(super) fn ask_guard<const KEYS: usize, const LOG: usize, const TENANTS: usiz
     })
 }
 
-/// Refuses a request as the guard will have it; what passes is only noted.
-pub(super) fn refused_by_guard(answer: &GuardAnswer) -> Option<Decision> {
-    let GuardVerdict::Refuse { why, retry } = answer.verdict else { return None };
+/// Refuses a request as the guard will have it.
+#[cold]
+pub(super) fn refused_by_guard(why: GuardReason, retry: Nanos) -> Decision {
     let reason = match why {
         GuardReason::Loop => Reason::LoopBlocked,
         GuardReason::HardCap => Reason::OverHardCap,
         GuardReason::Degraded => Reason::Degraded,
     };
-    Some(Decision { retry: Some(Wait::For(retry)), ..Decision::plain(Verdict::Deny, reason) })
+    Decision { retry: Some(Wait::For(retry)), ..Decision::plain(Verdict::Deny, reason) }
 }
 
 /// What the guard adds to the decision about a request that it has let pass.
-pub(super) fn guard(answer: &GuardAnswer, decision: &mut Decision) {
-    if !decision.is_allowed() {
-        return;
+pub(super) fn guard(answer: &GuardAnswer, (verdict, level): (Verdict, Service)) -> (Verdict, Service) {
+    if !verdict.is_allowed() {
+        return (verdict, level);
     }
-    decision.level = answer.service;
-    decision.verdict = match (answer.verdict, decision.verdict) {
+    let verdict = match (answer.verdict, verdict) {
         (GuardVerdict::Delay(delay), Verdict::Allow) => Verdict::Delay(delay),
         (GuardVerdict::Delay(delay), Verdict::Delay(turn)) => Verdict::Delay(turn.max(delay)),
         (GuardVerdict::Delay(delay), Verdict::Queue(wait)) => Verdict::Queue(wait.max(delay)),
         (_, verdict) => verdict,
     };
+    (verdict, answer.service)
 }
 
 /// What is refused behind the guard does not count for its cap, so that nobody uses it up with what is refused anyway; and

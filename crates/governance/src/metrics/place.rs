@@ -10,7 +10,7 @@ impl GovernanceCollector {
     /// Where outcomes of such requests are counted, without counting a decision: of requests that were decided elsewhere.
     pub fn locate(&mut self, now: Now, measured: &Measured<'_>) -> MeasureId {
         self.advance(now);
-        let pair = Pair { service: measured.service, tenant: measured.tenant };
+        let pair = Pair { service: measured.service.as_ref(), tenant: measured.tenant.as_ref() };
         let id = self.series.find_or_add(&pair);
         let scope = match &measured.scope {
             Some((kind, key)) => {

@@ -74,11 +74,11 @@ pub struct Measured<'a> {
     pub charged: NanoUnits,
 }
 
-/// A service and a tenant.
+/// A service and a tenant. By reference: a copy would wait until what it copies is written.
 #[derive(Clone, Copy)]
 pub(super) struct Pair<'a> {
-    pub(super) service: Option<Key<'a>>,
-    pub(super) tenant: Option<Key<'a>>,
+    pub(super) service: Option<&'a Key<'a>>,
+    pub(super) tenant: Option<&'a Key<'a>>,
 }
 
 /// Where a request was counted, so that its outcome is counted there too. All-zero, and after a reset, it says nothing.

@@ -153,6 +153,7 @@ pub(super) struct SeriesTable {
 }
 
 /// A pair's part of its hash; nothing where it names none.
+#[inline]
 pub(super) fn hash_of(key: Option<&Key<'_>>) -> KeyHash {
     key.map_or(KeyHash(0), |key| key.hash)
 }
@@ -200,7 +201,7 @@ impl SeriesTable {
     /// The series of a pair.
     #[inline]
     pub(super) fn find_or_add(&mut self, pair: &Pair<'_>) -> SeriesId {
-        let (service, tenant) = (hash_of(pair.service.as_ref()), hash_of(pair.tenant.as_ref()));
+        let (service, tenant) = (hash_of(pair.service), hash_of(pair.tenant));
         // Both are keyed hashes of different kinds of names, so that nobody can aim at a sum of them.
         let hash = service.0 ^ tenant.0.rotate_left(32);
         match self.table.find(hash, |series| series.service == service && series.tenant == tenant) {
@@ -211,7 +212,7 @@ impl SeriesTable {
 
     #[cold]
     fn add(&mut self, hash: u64, pair: &Pair<'_>) -> SeriesId {
-        let (service, tenant) = (hash_of(pair.service.as_ref()), hash_of(pair.tenant.as_ref()));
+        let (service, tenant) = (hash_of(pair.service), hash_of(pair.tenant));
         let Ok(place) = self.table.insert(hash, Series { service, tenant, ..Series::EMPTY }) else {
             self.overflowed.count(1);
             return SeriesId::Other;
@@ -237,20 +238,17 @@ impl SeriesTable {
     }
 
     /// A series, and the keys of its pair; that of all others has none.
-    pub(super) fn with_pair(&mut self, id: SeriesId) -> (&mut Series, Pair<'_>) {
+    pub(super) fn with_keys(&mut self, id: SeriesId) -> (&mut Series, [Option<Key<'_>>; 2]) {
         let Self { table, names, other, .. } = self;
         if let SeriesId::Own(place) = id
             && let Some(series) = table.get_mut(place)
         {
             let [service, tenant] = &names[place.index()];
             let key = |hash, name| Some(Key { hash, name: NameRef::new(name).ok()? });
-            let pair = Pair {
-                service: key(series.service, service.as_str()),
-                tenant: key(series.tenant, tenant.as_str()),
-            };
-            return (series, pair);
+            let keys = [key(series.service, service.as_str()), key(series.tenant, tenant.as_str())];
+            return (series, keys);
         }
-        (other, Pair { service: None, tenant: None })
+        (other, [None, None])
     }
 
     /// Every series in the order of coming, as it stands in a window, and that of all others last if it has anything.

@@ -155,8 +155,8 @@ impl Rankings {
     pub(super) fn settle(&mut self, owed: &mut Owed, pair: &Pair<'_>) {
         let each = self.services.iter_mut().zip(&mut self.tenants).zip(&mut owed.places);
         for (((services, tenants), [service, tenant]), weight) in each.zip(&mut owed.weights) {
-            pair.service.iter().for_each(|key| services.add_at(service, key, *weight));
-            pair.tenant.iter().for_each(|key| tenants.add_at(tenant, key, *weight));
+            pair.service.into_iter().for_each(|key| services.add_at(service, key, *weight));
+            pair.tenant.into_iter().for_each(|key| tenants.add_at(tenant, key, *weight));
             *weight = 0;
         }
         owed.events = 0;
@@ -164,8 +164,8 @@ impl Rankings {
 
     /// Takes back what a pair was counted.
     pub(super) fn take_back(&mut self, by: TopBy, pair: &Pair<'_>, weight: u64) {
-        pair.service.iter().for_each(|key| self.services[by as usize].take_back(key, weight));
-        pair.tenant.iter().for_each(|key| self.tenants[by as usize].take_back(key, weight));
+        pair.service.into_iter().for_each(|key| self.services[by as usize].take_back(key, weight));
+        pair.tenant.into_iter().for_each(|key| self.tenants[by as usize].take_back(key, weight));
     }
 }
 

@@ -85,7 +85,7 @@ impl<const KEYS: usize, const LOG: usize> RateLimiter<KEYS, LOG> {
                 Decision { limit, ..Decision::plain(verdict, Reason::WithinLimits) }
             }
             Err((reason, wait)) => {
-                self.count_refusal(now, matched, reason);
+                self.count_refusal(now, matched.limit, matched.place, reason);
                 let limit = Some(self.settled(now, matched).standing(matched));
                 Decision { limit, retry: Some(wait), ..Decision::plain(Verdict::Deny, reason) }
             }
