@@ -2,12 +2,12 @@
 
 mod exported;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use exported::{END, Expected, Figures, Small, at, governed};
 use governance::alerts::{AlertDraft, GovernanceAlerts, export_alerts};
 use governance::decision::{Decision, Reason, Verdict};
-use governance::export::{Figure, FiguresFormat, write_figures};
+use governance::export::{FAMILIES_MAX, Figure, FiguresFormat, write_figures};
 use governance::field::FieldValue;
 use governance::metrics::{
     GovernanceCollector, Key, Measured, OutcomeReport, OutcomeResult, Resolution, SERIES_MAX, TopBy,
@@ -241,6 +241,10 @@ fn an_export_says_all_that_the_engine_says_and_nothing_else() {
     for figure in found.keys() {
         assert!(expected.contains_key(figure), "{figure:?}");
     }
+    // With those of rankings, which are not told here, there is room for all families.
+    let csv = records(&exported(&governor, FiguresFormat::Csv));
+    let families: BTreeSet<_> = csv[1..].iter().map(|record| record[0].as_str()).collect();
+    assert!(families.len() + 2 * TopBy::ALL.len() <= FAMILIES_MAX, "{}", families.len());
     // The scenario is not empty: each of these families has a figure that is not zero.
     for family in [
         "weir_delayed_requests_total",

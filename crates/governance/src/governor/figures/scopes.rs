@@ -76,7 +76,7 @@ const OF_BREAKERS: [Family<BreakerStats>; 9] = [
     }),
     (
         "weir_breaker_would_refuse_total",
-        "Calls that passed and that a breaker in shadow mode would have refused.",
+        "Calls that passed and that a breaker would have refused: one in shadow mode, or in a replay.",
         FigureKind::Counter,
         |breaker| breaker.would_refuse,
     ),

@@ -54,6 +54,19 @@ fn an_empty_window_has_no_percentile() {
 }
 
 #[test]
+fn the_case_of_a_route_is_of_no_account() {
+    let mut collector = collector();
+    let scope = Some((Kind::Route, key(Kind::Route, "GitHub:GET")));
+    let id = collector.record_decision(at(0), &Measured { scope, ..call("web", "acme") }, &allowed());
+    took(&mut collector, at(0), id, 7);
+    assert!(collector.latency_scopes().map(|view| view.name).eq(["github:get"]));
+    for name in ["github:get", "GITHUB:get"] {
+        let scope = LatencyScope::Named(Kind::Route, name);
+        assert_eq!(collector.latency_buckets(scope).unwrap().count(), 1, "{name}");
+    }
+}
+
+#[test]
 fn scopes_beyond_capacity_are_counted_for_everything_only() {
     let mut collector = collector();
     let names: Vec<_> = (0..=LATENCY_SCOPES_MAX).map(|index| format!("r{index}")).collect();

@@ -30,7 +30,11 @@ proptest! {
             for name in &naive.shadow {
                 counted.entry(name.clone()).or_default().would += 1;
             }
-            naive.decider.iter().for_each(|name| counted.entry(name.clone()).or_default().decided += 1);
+            if let Some(name) = &naive.decider {
+                let stats = counted.entry(name.clone()).or_default();
+                stats.decided += 1;
+                stats.denied += u64::from(!naive.allowed);
+            }
             let any = |wanted| naive.matched.iter().any(|name| kind(name) == wanted);
             let speaks = |wanted| naive.decider.as_ref().is_some_and(|name| kind(name) == wanted);
             expected.evaluated += 1;
