@@ -126,7 +126,7 @@ pub const OUTCOME_EXPIRES_IN: Nanos = Nanos::from_seconds(3600);
 // With a tag of its own, so that the first variant is all-zero when its hold is: otherwise the tag would go where
 // another variant has no use for a value.
 #[derive(Clone, Copy, Debug)]
-#[repr(u8)]
+#[repr(u64)]
 enum Hold {
     Limit(LimitHold),
     Quota(QuotaHold),

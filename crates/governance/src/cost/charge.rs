@@ -175,12 +175,15 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
             self.post_late(now, payer, amount);
             return amount;
         }
-        let model = self.models[number];
         let before = self.tallies_before(hold);
         let is_own = self.is_priced_as_counted(hold);
-        let after = self.tallies_mut(payer, number);
+        // Not by a function of the whole: the model, which is large, would have to be copied.
+        let after = match pair.and_then(|place| self.pairs.get_mut(place)) {
+            Some(pair) => &mut pair.tallies,
+            None => &mut self.overflow[number],
+        };
         let change = |metric, tally: Tally| after[metric] = if is_own { tally } else { tally.repriced() };
-        let amount = advance(&model, &before, usage, hold.multiplier, change)
+        let amount = advance(&self.models[number], &before, usage, hold.multiplier, change)
             .expect("a price that was asked for before");
         self.post_usage(now, payer, amount, usage.requests);
         amount
@@ -301,14 +304,6 @@ impl<const TENANTS: usize> CostCollector<TENANTS> {
             tenant.is_alerted = true;
             let (name, cost, alert) = (tenant.spec.name, tenant.cost, tenant.spec.alert.amount);
             self.notices.push(CostNotice { tenant: name, cost, alert, at: now });
-        }
-    }
-
-    /// The tallies that count for a payer.
-    fn tallies_mut(&mut self, payer: Payer, model: usize) -> &mut Tallies {
-        match payer.pair.and_then(|place| self.pairs.get_mut(place)) {
-            Some(pair) => &mut pair.tallies,
-            None => &mut self.overflow[model],
         }
     }
 

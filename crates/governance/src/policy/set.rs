@@ -73,13 +73,19 @@ impl RuleSet {
     /// Each of them, by precedence.
     pub fn iter(self) -> impl Iterator<Item = RuleId> {
         // Half by half: numbers of 64 bits are what a processor counts in.
-        [(0, self.0 & u128::from(u64::MAX)), (64, self.0 >> 64)].into_iter().flat_map(|(from, half)| {
-            let mut rest = u64::try_from(half).unwrap_or(0);
-            core::iter::from_fn(move || {
-                let place = rest.trailing_zeros().to_le_bytes()[0];
-                rest &= rest.checked_sub(1)?;
-                Some(RuleId(from + place))
-            })
+        let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0);
+        let (mut low, mut high) = (half(self.0), half(self.0 >> 64));
+        let place = |rest: u64| rest.trailing_zeros().to_le_bytes()[0];
+        core::iter::from_fn(move || {
+            if let Some(less) = low.checked_sub(1) {
+                let id = RuleId(place(low));
+                low &= less;
+                return Some(id);
+            }
+            let less = high.checked_sub(1)?;
+            let id = RuleId(64 + place(high));
+            high &= less;
+            Some(id)
         })
     }
 }
