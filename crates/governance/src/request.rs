@@ -271,7 +271,7 @@ impl<'a> Subject<'a> {
                 request.actor.map(KeyName::Text).or_else(|| request.session.map(KeyName::Session)).or_else(ip)
             }
             Kind::Group => self.group.map(KeyName::Text),
-            Kind::Provider => provider(request).map(KeyName::LowerCase),
+            Kind::Provider => request.provider.map(KeyName::LowerCase),
             Kind::Route => request.route.map(KeyName::LowerCase),
         }
     }

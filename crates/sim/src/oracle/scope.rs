@@ -32,10 +32,7 @@ pub fn name_of(request: &Request, kind: Kind) -> Option<String> {
             [Kind::Actor, Kind::Session, Kind::Ip].iter().find_map(|kind| name_of(request, *kind))
         }
         Kind::Group => request.group.clone(),
-        Kind::Provider => {
-            let of_route = || Some(request.route.as_ref()?.split_once(':')?.0.to_owned());
-            request.provider.clone().or_else(of_route).map(|name| name.to_ascii_lowercase())
-        }
+        Kind::Provider => request.provider.as_ref().map(|name| name.to_ascii_lowercase()),
         Kind::Route => request.route.clone(),
     }
 }
