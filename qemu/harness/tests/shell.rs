@@ -173,7 +173,7 @@ fn line_ends_do_not_change_what_a_log_says() {
                192.0.2.1 - - [17/May/2015:10:05:02 +0000] \"GET / HTTP/1.1\" 200 1\n";
     let csv =
         "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:17:03.5,1,2\n\n2023-11-16 18:17:05.5,1,2\n";
-    for (text, lines, requests) in [(log, 3, 2), (csv, 4, 2)] {
+    for (text, lines, requests, answered) in [(log, 3, 2, 2), (csv, 4, 2, 0)] {
         let windows = text.replace('\n', "\r\n");
         let mut guest = boot(&[
             ("weir.toml", b""),
@@ -185,9 +185,9 @@ fn line_ends_do_not_change_what_a_log_says() {
             let answer = one_line(&mut guest, &format!("replay {file} --json"));
             let expected = format!(
                 "{{\"file\":\"{file}\",\"lines\":{lines},\"malformed\":0,\"requests\":{requests},\
-                 \"allowed\":{requests},\"denied\":0,\"redirected\":0,\"virtual_seconds\":2,"
+                 \"allowed\":{requests},\"denied\":0,\"redirected\":0,\"status_1xx\":0,\"status_2xx\":{answered},"
             );
-            assert!(answer.starts_with(&expected), "{answer}");
+            assert!(answer.starts_with(&expected) && answer.contains("\"virtual_seconds\":2,"), "{answer}");
         }
     }
 }
@@ -231,7 +231,7 @@ fn files_that_are_no_logs_are_named_in_one_line() {
 /// A configuration with so many bans of each kind.
 fn bans(services: usize, users: usize, others: usize) -> String {
     let mut toml = String::new();
-    for (kind, count) in [("service", services), ("user", users), ("key", others)] {
+    for (kind, count) in [("service", services), ("user", users), ("tenant", others)] {
         for number in 0..count {
             writeln!(toml, "[[limit]]\nscope=\"{kind}:{number}\"\nalgorithm=\"ban\"").expect("memory");
         }
@@ -257,7 +257,7 @@ fn each_class_of_limits_has_its_own_bound() {
     assert_eq!(before.matches("[[limit]]").count(), 1024);
     for (bound, kind, why) in BOUNDS {
         let answer = one_line(&mut guest, &format!("config load {kind}.toml"));
-        let (line, name) = (bound * 3 + 1, if kind == "ip" { "key" } else { kind });
+        let (line, name) = (bound * 3 + 1, if kind == "ip" { "tenant" } else { kind });
         assert_eq!(
             answer,
             format!("error: {kind}.toml: line {line}, column 1: limit '{name}:{bound}': {why}")
@@ -289,7 +289,7 @@ fn keys_beyond_the_table_share_a_bucket_and_take_nothing_from_those_inside() {
     let answer = run(&mut guest, "replay flood.log --json");
     let lines: Vec<&str> = answer.lines().collect();
     let summary = "{\"file\":\"flood.log\",\"lines\":100006,\"malformed\":0,\"requests\":100006,\"allowed\":65545,\
-                   \"denied\":34461,\"redirected\":0,\"virtual_seconds\":0,";
+                   \"denied\":34461,\"redirected\":0,\"status_1xx\":0,\"status_2xx\":100006,";
     assert!(lines[0].starts_with(summary), "{}", lines[0]);
     assert_eq!(lines[1], "{\"limit\":\"ip:*\",\"allowed\":65545,\"denied\":34461,\"keys\":65536}");
     assert!(lines.contains(&"{\"top_denied\":\"ip:192.0.2.1\",\"denied\":1}"), "{answer}");

@@ -95,7 +95,10 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
         };
         let mut decision = self.decide_call((now, latest), hashed, (destination, call), access, throttle);
         if let Some(call) = call {
-            if access == Access::Charge && decision.ticket.is_none() {
+            // One that holds its permit was counted when it took it.
+            let is_held =
+                |ticket| self.held.tickets.holds_of(ticket).any(|hold| matches!(hold, Hold::Call(_)));
+            if access == Access::Charge && !decision.ticket.is_some_and(is_held) {
                 match decision.is_allowed() {
                     true => self.held.traffic.count_untold(call),
                     false => self.held.traffic.count_denied(call),
@@ -208,7 +211,8 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
             }
         }
         if access == Access::Peek {
-            let is_short = needs_ticket && cleared.turn.is_none() && !self.held.tickets.has_room(2);
+            let is_kept = needs_ticket || request.settlement != Settlement::Final;
+            let is_short = is_kept && cleared.turn.is_none() && !self.held.tickets.has_room(2);
             let decision = self.release(cleared);
             return if is_short { self.refuse_ticket(now) } else { decision };
         }
