@@ -146,18 +146,41 @@ impl FromStr for Percent {
 
 impl fmt::Display for Percent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, mut fraction) = (self.0 / 10_000, self.0 % 10_000);
-        write!(f, "{whole}")?;
-        if fraction != 0 {
-            let mut digits = 4;
-            while fraction % 10 == 0 {
-                fraction /= 10;
-                digits -= 1;
-            }
-            write!(f, ".{fraction:0digits$}")?;
-        }
+        write_decimals(f, self.0, 4)?;
         f.write_str("%")
     }
+}
+
+/// A number in thousandths, which is shown with as many decimals as it needs.
+///
+/// ```
+/// use governance::units::Thousandths;
+/// assert_eq!(Thousandths(1_500).to_string(), "1.5");
+/// assert_eq!(Thousandths(2_000).to_string(), "2");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Thousandths(pub u32);
+
+impl fmt::Display for Thousandths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_decimals(f, self.0, 3)
+    }
+}
+
+/// Writes a number that has so many decimals, at most nine, without the zeros at its end.
+fn write_decimals(f: &mut fmt::Formatter<'_>, number: u32, mut decimals: u32) -> fmt::Result {
+    let one = 10_u32.pow(decimals);
+    let (whole, mut fraction) = (number / one, number % one);
+    write!(f, "{whole}")?;
+    if fraction == 0 {
+        return Ok(());
+    }
+    while fraction.is_multiple_of(10) {
+        fraction /= 10;
+        decimals -= 1;
+    }
+    let digits = usize::try_from(decimals).unwrap_or(0);
+    write!(f, ".{fraction:0digits$}")
 }
 
 /// Reads a whole number, or a size such as `64KiB`.

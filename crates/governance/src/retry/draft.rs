@@ -7,7 +7,7 @@ use super::{
 use crate::field::{FieldValue, Problem, Quoted, SpecError, finished, text, whole, word};
 use crate::scope::Scope;
 use crate::time::Nanos;
-use crate::units::Percent;
+use crate::units::{Percent, Thousandths};
 use core::fmt;
 
 /// The fields of a retry policy, as users write them.
@@ -206,7 +206,7 @@ impl fmt::Display for RetrySpec {
         writeln!(f, "\nbackoff = \"{}\"\nattempts = {}", self.backoff.word(), self.attempts)?;
         writeln!(f, "initial_delay = \"{}\"\nmax_delay = \"{}\"", self.initial_delay, self.max_delay)?;
         if let Backoff::Exponential { base_milli, jitter_ppm } = self.backoff {
-            writeln!(f, "base = \"{}\"\njitter = \"{}\"", Milli(base_milli), Percent(jitter_ppm))?;
+            writeln!(f, "base = \"{}\"\njitter = \"{}\"", Thousandths(base_milli), Percent(jitter_ppm))?;
         }
         if self.give_up_after != Nanos::ZERO {
             writeln!(f, "give_up_after = \"{}\"", self.give_up_after)?;
@@ -239,21 +239,6 @@ pub(super) fn check(spec: &RetrySpec) -> Result<(), SpecError> {
         }
     }
     Ok(())
-}
-
-/// Thousandths, with as many decimals as they need.
-struct Milli(u32);
-
-impl fmt::Display for Milli {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, fraction) = (self.0 / 1_000, self.0 % 1_000);
-        match fraction {
-            0 => write!(f, "{whole}"),
-            _ if fraction % 100 == 0 => write!(f, "{whole}.{}", fraction / 100),
-            _ if fraction % 10 == 0 => write!(f, "{whole}.{:02}", fraction / 10),
-            _ => write!(f, "{whole}.{fraction:03}"),
-        }
-    }
 }
 
 fn delay(value: FieldValue<'_>) -> Result<Nanos, Problem> {

@@ -13,7 +13,7 @@ use governance::export::ObjectWriter;
 use governance::retry::{Backoff, RetryBudget, RetrySpec};
 use governance::time::{Nanos, Now};
 use governance::traffic::{CallCounters, ScopeView, TrafficController};
-use governance::units::Percent;
+use governance::units::{Percent, Thousandths};
 
 /// How many changes of a breaker are shown; `traffic status --json` gives all that are kept.
 const SHOWN_CHANGES_MAX: usize = 8;
@@ -297,9 +297,8 @@ impl fmt::Display for Repeats<'_> {
         match spec.backoff {
             Backoff::None => return f.write_str("nothing is repeated"),
             Backoff::Exponential { base_milli, jitter_ppm } => {
-                write!(f, "{initial}, times ")?;
-                write_thousandths(f, base_milli)?;
-                write!(f, " each, at most {most}, jitter {}", Percent(jitter_ppm))?;
+                let (base, jitter) = (Thousandths(base_milli), Percent(jitter_ppm));
+                write!(f, "{initial}, times {base} each, at most {most}, jitter {jitter}")?;
             }
             Backoff::Decorrelated => write!(f, "{initial} to three times the last, at most {most}")?,
         }
@@ -308,16 +307,5 @@ impl fmt::Display for Repeats<'_> {
             write!(f, " within {}", Humanized(spec.give_up_after))?;
         }
         Ok(())
-    }
-}
-
-/// `2`, `1.5`, `1.125`.
-fn write_thousandths(f: &mut fmt::Formatter<'_>, thousandths: u32) -> fmt::Result {
-    write!(f, "{}", thousandths / 1000)?;
-    match thousandths % 1000 {
-        0 => Ok(()),
-        rest if rest % 100 == 0 => write!(f, ".{}", rest / 100),
-        rest if rest % 10 == 0 => write!(f, ".{:02}", rest / 10),
-        rest => write!(f, ".{rest:03}"),
     }
 }
