@@ -18,7 +18,7 @@ use crate::config::{Config, Identity};
 use crate::cost::{BudgetSpec, CostCollector, CostError, CostHold, EVENT_AGE_MAX, EventOutcome, UsageEvent};
 use crate::decision::{Decision, Reason, Verdict};
 use crate::field::Quoted;
-use crate::metrics::{GovernanceCollector, MeasureId, Spoken};
+use crate::metrics::{GovernanceCollector, MeasureId, Spoken, VerdictKind};
 use crate::outcome::{CompleteError, Completion, Disposition, Outcome};
 use crate::policy::{DefaultEffect, PolicyEngine, PolicyError};
 use crate::priority::{ClassWeight, DEFAULT_WEIGHTS, PriorityError, PriorityScheduler, QueueTicket};
@@ -62,23 +62,27 @@ impl DecisionCounters {
         self.by_reason[reason as usize]
     }
 
-    #[inline(always)] // not to read back what was just written
-    fn count(&mut self, verdict: Verdict, reason: Reason) {
-        self.requests += 1;
-        self.by_reason[reason as usize] += 1;
-        match verdict {
-            Verdict::Allow => self.allowed += 1,
-            Verdict::Delay(_) => {
-                self.allowed += 1;
-                self.delayed += 1;
+    /// What the metrics have counted, by verdict.
+    fn of_metrics(metrics: &GovernanceCollector) -> Self {
+        let mut counters = Self::default();
+        for (verdict, reason, count) in metrics.decisions() {
+            counters.requests += count;
+            counters.by_reason[reason as usize] += count;
+            match verdict {
+                VerdictKind::Allow => counters.allowed += count,
+                VerdictKind::Delay => {
+                    counters.allowed += count;
+                    counters.delayed += count;
+                }
+                VerdictKind::Queue => {
+                    counters.allowed += count;
+                    counters.queued += count;
+                }
+                VerdictKind::Redirect => counters.redirected += count,
+                VerdictKind::Deny => counters.denied += count,
             }
-            Verdict::Queue(_) => {
-                self.allowed += 1;
-                self.queued += 1;
-            }
-            Verdict::Redirect => self.redirected += 1,
-            Verdict::Deny => self.denied += 1,
         }
+        counters
     }
 }
 
@@ -203,7 +207,6 @@ pub struct Governor<const KEYS: usize, const LOG: usize, const TENANTS: usize = 
     tickets: Tickets<Hold, Memo, TENANTS>,
     routes: Routes,
     identity: Identity,
-    counters: DecisionCounters,
     /// The latest time that was seen: periods, prices and tickets know no earlier one.
     latest: Now,
 }
@@ -231,15 +234,6 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
             tickets: Tickets::new(Hold::Limit(LimitHold::EMPTY), Memo::EMPTY),
             routes: Routes::new(),
             identity: Config::new().identity,
-            counters: DecisionCounters {
-                requests: 0,
-                allowed: 0,
-                delayed: 0,
-                queued: 0,
-                denied: 0,
-                redirected: 0,
-                by_reason: [0; Reason::ALL.len()],
-            },
             latest: Now { instant: Instant(0), wall: WallTime(0) },
         }
     }
@@ -258,7 +252,6 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         self.tickets.clear();
         self.routes.clear();
         self.identity = Identity::default();
-        self.counters = DecisionCounters::default();
         self.latest = Now::default();
     }
 
@@ -352,9 +345,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
     pub fn admit(&mut self, now: Now, request: &Request<'_>) -> Decision {
         let latest = self.monotonic(now);
         self.expire(latest);
-        let decision = self.decide(now, latest, request, Access::Charge, Entry::IfBusy);
-        self.counters.count(decision.verdict, decision.reason);
-        decision
+        self.decide(now, latest, request, Access::Charge, Entry::IfBusy)
     }
 
     /// Says what [`Governor::admit`] would, and neither charges nor counts anything: the limit that would speak is
@@ -487,10 +478,10 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         self.tickets.stats()
     }
 
-    /// What was decided so far.
+    /// What was decided since the metrics began.
     #[must_use]
-    pub const fn counters(&self) -> &DecisionCounters {
-        &self.counters
+    pub fn counters(&self) -> DecisionCounters {
+        DecisionCounters::of_metrics(&self.metrics)
     }
 
     /// The routes from paths to groups.

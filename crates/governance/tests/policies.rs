@@ -158,7 +158,7 @@ fn a_redirect_and_an_alert_appear_in_the_decision() {
     let Some(Action::Redirect(target)) = governor.policies.action_of(decider) else { panic!("it redirects") };
     assert_eq!(target.as_str(), "billing-v2");
     assert_eq!(left(&mut governor, "each"), 9, "what is sent elsewhere is charged there");
-    let counters = *governor.counters();
+    let counters = governor.counters();
     assert_eq!((counters.requests, counters.allowed, counters.denied, counters.redirected), (2, 1, 0, 1));
 }
 

@@ -71,16 +71,14 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         let latest = self.monotonic(now);
         self.expire(latest);
         let queue = self.queue_of(request).ok_or(PriorityError::UnknownQueue)?;
-        let decision = match lane {
+        Ok(match lane {
             Lane::Shared => self.decide(now, latest, request, Access::Charge, Entry::Always),
             Lane::Exempt => {
                 let decision = self.enqueue_exempt(latest, queue, request);
                 self.count_exempt(latest, request, &decision);
                 decision
             }
-        };
-        self.counters.count(decision.verdict, decision.reason);
-        Ok(decision)
+        })
     }
 
     /// The request of a service whose turn it is, if the service is free for it. Those that would not be done by their

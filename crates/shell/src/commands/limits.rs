@@ -24,7 +24,7 @@ pub(super) fn status(context: &mut Context<'_>, invocation: &Invocation<'_>) -> 
             write_members(ObjectWriter::begin(context.system)?, spec, &stats, &limiter.secret())?.end()?;
         }
         let (counters, stats) = (context.engine.live.counters(), limiter.table_stats());
-        return Ok(write_totals_json(context.system, counters, &stats)?);
+        return Ok(write_totals_json(context.system, &counters, &stats)?);
     }
     let table = Table {
         columns: [

@@ -298,9 +298,9 @@ fn compare_looks_with_decisions<const KEYS: usize>(requests: &[(u64, usize, usiz
             cost,
             ..Request::default()
         };
-        let before = (governor.limits.table_stats(), *governor.counters());
+        let before = (governor.limits.table_stats(), governor.counters());
         let looked = governor.peek(at(now), &request);
-        let after = (governor.limits.table_stats(), *governor.counters());
+        let after = (governor.limits.table_stats(), governor.counters());
         assert_eq!(
             (before.0.keys, before.0.overflow_hits, before.0.evicted_fresh, before.1),
             (after.0.keys, after.0.overflow_hits, after.0.evicted_fresh, after.1),
