@@ -1,6 +1,6 @@
 //! What is answered: a decision that explains itself.
 
-use crate::loop_guard::Service;
+use crate::loop_guard::ServiceLevel;
 use crate::money::NanoUnits;
 use crate::policy::PolicyDecision;
 use crate::quota::QuotaStanding;
@@ -189,7 +189,7 @@ pub struct Decision {
     /// Why.
     pub reason: Reason,
     /// How much of its service it is to get, if it may go on.
-    pub level: Service,
+    pub level: ServiceLevel,
     /// The outbound scope that it is a call of; none if there is none, or if it was refused before its turn.
     pub scope: Option<ScopeId>,
     /// What the policies made of it; none if there are none, or if it was exempt.
@@ -224,7 +224,7 @@ impl Decision {
         Self {
             verdict,
             reason,
-            level: Service::Full,
+            level: ServiceLevel::Full,
             scope: None,
             policy: None,
             limit: None,

@@ -113,7 +113,7 @@ pub enum GuardVerdict {
 
 /// How a request that passes is served.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Service {
+pub enum ServiceLevel {
     /// As usual.
     #[default]
     Full,
@@ -127,12 +127,12 @@ pub struct GuardFinding {
     /// What becomes of it.
     pub verdict: GuardVerdict,
     /// How it is served, if it passes.
-    pub service: Service,
+    pub service: ServiceLevel,
 }
 
 impl GuardFinding {
     /// It passes and is served as usual.
-    pub const PASS: Self = Self { verdict: GuardVerdict::Pass, service: Service::Full };
+    pub const PASS: Self = Self { verdict: GuardVerdict::Pass, service: ServiceLevel::Full };
 }
 
 /// The answer to a request.
@@ -143,15 +143,19 @@ pub struct GuardAnswer {
     /// What is to be done.
     pub verdict: GuardVerdict,
     /// How it is to be served, if it passes.
-    pub service: Service,
+    pub service: ServiceLevel,
     /// In shadow mode, what else would have been done.
     pub would: Option<GuardFinding>,
 }
 
 impl GuardAnswer {
     /// The answer of a guard that has no say.
-    pub const PASS: Self =
-        Self { level: GuardLevel::Observe, verdict: GuardVerdict::Pass, service: Service::Full, would: None };
+    pub const PASS: Self = Self {
+        level: GuardLevel::Observe,
+        verdict: GuardVerdict::Pass,
+        service: ServiceLevel::Full,
+        would: None,
+    };
 }
 
 /// A caller and a target, as they stand.

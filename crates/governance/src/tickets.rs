@@ -191,7 +191,8 @@ pub(crate) struct Tickets<H, M, const TENANTS: usize> {
 }
 
 impl<H: Copy, M: Copy, const TENANTS: usize> Tickets<H, M, TENANTS> {
-    const TICKETS: usize = 4 * TENANTS;
+    /// How many can be open at a time.
+    pub(crate) const TICKETS: usize = 4 * TENANTS;
     const HOLDS: usize = 24 * TENANTS;
 
     /// No tickets; `hold` and `memo` fill the places, and should be all-zero.
@@ -223,12 +224,6 @@ impl<H: Copy, M: Copy, const TENANTS: usize> Tickets<H, M, TENANTS> {
         self.free = if self.touched > 0 { (link(0), link(self.touched - 1)) } else { (0, 0) };
         (self.open, self.holds, self.free_hold, self.touched_holds) = (0, 0, 0, 0);
         self.stats = NO_STATS;
-    }
-
-    /// How many can be open at a time.
-    #[expect(clippy::unused_self, reason = "it is asked of what there is, whatever its type")]
-    pub(crate) const fn capacity(&self) -> usize {
-        Self::TICKETS
     }
 
     pub(crate) const fn stats(&self) -> TicketStats {

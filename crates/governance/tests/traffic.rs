@@ -8,7 +8,7 @@ use governance::decision::{Decision, Reason, Verdict, Wait};
 use governance::field::FieldValue;
 use governance::governor::{Governor, InboundAnswer};
 use governance::limit::{BucketShape, LimitSpec, RateLimitAlgorithm};
-use governance::loop_guard::{GuardSettings, Service};
+use governance::loop_guard::{GuardSettings, ServiceLevel};
 use governance::mode::Mode;
 use governance::outcome::{AttemptReport, CompleteError, Disposition, Outcome};
 use governance::priority::SLA;
@@ -57,6 +57,10 @@ fn call(governor: &mut Small, seconds: u64, provider: &str) -> Decision {
 fn answer(governor: &mut Small, seconds: u64, decision: &Decision, status: u16) {
     let outcome = Outcome { status: Some(status), ms: Some(5), ..Outcome::default() };
     governor.record_outbound_response(at(seconds), decision.ticket.unwrap(), &outcome).unwrap();
+}
+
+fn first_attempt(answer: Answer) -> Attempt {
+    Attempt { number: 1, answer, elapsed: Nanos::ZERO, retry_after: None, previous_delay: None }
 }
 
 fn scope<'a>(governor: &'a Small, seconds: u64, scope: &str) -> ScopeView<'a> {
@@ -356,13 +360,7 @@ fn advice_looks_at_the_breaker_and_asking_for_it_tells_what_an_outcome_would() {
             break;
         }
         let id = decision.scope.unwrap();
-        let attempt = Attempt {
-            number: 1,
-            answer: Answer::Status(503),
-            elapsed: Nanos::ZERO,
-            retry_after: None,
-            previous_delay: None,
-        };
+        let attempt = first_attempt(Answer::Status(503));
         let asked = governor.traffic.would_retry(at(1), id, &attempt);
         let outcome = Outcome { status: Some(503), ..Outcome::default() };
         let told = governor.complete(at(1), decision.ticket.unwrap(), &outcome).unwrap().call.unwrap();
@@ -379,28 +377,39 @@ fn advice_looks_at_the_breaker_and_asking_for_it_tells_what_an_outcome_would() {
     let id = governor.traffic.ensure(at(2).instant, "github:get").unwrap();
     assert!(governor.traffic.set_override(at(2), id, BreakerOverride::ForcedOpen));
     assert_eq!(call(&mut governor, 2, "github").reason, Reason::BreakerOpen);
-    let attempt = Attempt {
-        number: 1,
-        answer: Answer::Error(CallError::Timeout),
-        elapsed: Nanos::ZERO,
-        retry_after: None,
-        previous_delay: None,
-    };
+    let attempt = first_attempt(Answer::Error(CallError::Timeout));
     let advice = governor.traffic.would_retry(at(2), id, &attempt);
     assert_eq!(advice, Some(RetryDecision::GiveUp(GiveUp::BreakerOpen)));
 }
 
+/// Ten requests a minute, and no look for loops.
+fn capped(mode: Mode) -> GuardSettings {
+    GuardSettings {
+        requests_per_minute: Some(10),
+        cooldown: Nanos::from_seconds(30),
+        delay: Nanos::from_millis(250),
+        block: Nanos::from_seconds(10),
+        mode,
+        ..GuardSettings::IDLE
+    }
+}
+
+#[test]
+fn a_refusal_in_shadow_mode_takes_back_nothing_that_was_not_counted() {
+    let mut governor = governor(|config| config.guard = capped(Mode::Shadow));
+    for _ in 0..5 {
+        let decision = call(&mut governor, 1, "github");
+        answer(&mut governor, 1, &decision, 500);
+    }
+    (0..5).for_each(|_| assert!(call(&mut governor, 1, "reddit").is_allowed()));
+    // The cap is reached: what comes now is not counted for it, and refused by the breaker.
+    (0..20).for_each(|_| assert_eq!(call(&mut governor, 1, "github").reason, Reason::BreakerOpen));
+    assert_eq!(governor.traffic.guard.stats(at(1).instant).requests_this_minute, 10);
+}
+
 #[test]
 fn what_is_refused_does_not_use_up_the_hard_cap() {
-    let mut governor = governor(|config| {
-        config.guard = GuardSettings {
-            requests_per_minute: Some(10),
-            cooldown: Nanos::from_seconds(30),
-            delay: Nanos::from_millis(250),
-            block: Nanos::from_seconds(10),
-            ..GuardSettings::IDLE
-        };
-    });
+    let mut governor = governor(|config| config.guard = capped(Mode::Enforce));
     for _ in 0..5 {
         let decision = call(&mut governor, 1, "github");
         answer(&mut governor, 1, &decision, 500);
@@ -478,7 +487,7 @@ fn the_guard_comes_before_everything_and_says_what_to_answer() {
     let blocked = answers.pop().unwrap();
     assert_eq!((blocked.status, blocked.decision.reason), (Some(429), Reason::LoopBlocked));
     assert!(blocked.retry_after.unwrap() >= 10, "{blocked:?}");
-    assert!(answers.iter().any(|answer| answer.decision.level == Service::Degraded));
+    assert!(answers.iter().any(|answer| answer.decision.level == ServiceLevel::Degraded));
     // Nobody else is in a loop, but there is a cap for everybody, and beyond it a time for what cannot wait.
     let bob = Request { path: Some(b"/other"), ..Request::default() };
     let actors: Vec<_> = (0..12).map(|number| format!("bob{number}")).collect();

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use governance::loop_guard::{
     BLOCKED_MAX, GuardAnswer, GuardLevel, GuardReason, GuardSettings, GuardVerdict, LOOPS_MAX, LoopGuard,
-    LoopKey, LoopView, Service,
+    LoopKey, LoopView, ServiceLevel,
 };
 use governance::mode::Mode;
 use governance::request::RequestPriority;
@@ -52,12 +52,12 @@ fn admit(guard: &mut LoopGuard, now: u64, key: u64) -> GuardAnswer {
 }
 
 /// An answer in the model's words.
-fn becomes(verdict: GuardVerdict, service: Service) -> Becomes {
+fn becomes(verdict: GuardVerdict, service: ServiceLevel) -> Becomes {
     match (verdict, service) {
-        (GuardVerdict::Pass, Service::Full) => Becomes::Passes,
-        (GuardVerdict::Pass, Service::Degraded) => Becomes::Degraded,
-        (GuardVerdict::Delay(Nanos(5)), Service::Full) => Becomes::Waits,
-        (GuardVerdict::Delay(Nanos(5)), Service::Degraded) => Becomes::WaitsDegraded,
+        (GuardVerdict::Pass, ServiceLevel::Full) => Becomes::Passes,
+        (GuardVerdict::Pass, ServiceLevel::Degraded) => Becomes::Degraded,
+        (GuardVerdict::Delay(Nanos(5)), ServiceLevel::Full) => Becomes::Waits,
+        (GuardVerdict::Delay(Nanos(5)), ServiceLevel::Degraded) => Becomes::WaitsDegraded,
         (GuardVerdict::Refuse { why: GuardReason::Loop, retry }, _) => Becomes::Blocked(retry.0),
         (GuardVerdict::Refuse { why: GuardReason::HardCap, retry }, _) => Becomes::Capped(retry.0),
         (GuardVerdict::Refuse { why: GuardReason::Degraded, retry }, _) => Becomes::Shed(retry.0),
@@ -131,7 +131,7 @@ fn compare(seed: u64, mode: Mode, seen: &mut [u64; 10]) {
         let found = match mode {
             Mode::Enforce => becomes(answer.verdict, answer.service),
             Mode::Shadow => {
-                assert_eq!((answer.verdict, answer.service), (GuardVerdict::Pass, Service::Full));
+                assert_eq!((answer.verdict, answer.service), (GuardVerdict::Pass, ServiceLevel::Full));
                 answer.would.map_or(Becomes::Passes, |found| becomes(found.verdict, found.service))
             }
         };

@@ -6,8 +6,8 @@ use crate::breaker::{BreakerMode, BreakerOverride, BreakerState};
 use crate::cost::UsageEvent;
 use crate::decision::{Decision, Verdict};
 use crate::metrics::{
-    CostEvent, CostSource, Counts, Key, LatencyScope, MeasureId, Measured, OutcomeReport, OutcomeResult,
-    Percentiles, Slot, Window,
+    CostEvent, CostSource, Counts, GovernanceCollector, Key, LatencyScope, MeasureId, Measured,
+    OutcomeReport, OutcomeResult, Percentiles, Slot, Window,
 };
 use crate::money::NanoUnits;
 use crate::outcome::Outcome;
@@ -133,7 +133,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
 
 /// Where alerts read.
 struct Gauges<'a, const TENANTS: usize> {
-    metrics: &'a crate::metrics::GovernanceCollector,
+    metrics: &'a GovernanceCollector,
     queues: &'a PriorityScheduler<TENANTS>,
     traffic: &'a TrafficController,
     tickets_open: usize,

@@ -18,7 +18,7 @@ use crate::quota::{QuotaAmounts, QuotaClearance, QuotaHold, QuotaStanding};
 use crate::rate_limiter::{Access, Clearance, LimitHold, LimitId, Refusal};
 use crate::request::{HashedSubject, RequestPriority, Settlement, Subject, Usage};
 use crate::scope::{KeyHash, Kind};
-use crate::tickets::Ticket;
+use crate::tickets::{Ticket, Tickets};
 use crate::time::{Instant, Nanos, Now};
 use crate::traffic::{Call, CallCheck, CallReport, ScopeId};
 
@@ -78,6 +78,9 @@ struct Turn<'a> {
 }
 
 impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS, LOG, TENANTS> {
+    /// How many calls of one scope can be open: where nobody tells their outcomes, there are tickets left for others.
+    const OPEN_CALLS_MAX: usize = Tickets::<Hold, Memo, TENANTS>::TICKETS.div_ceil(4);
+
     /// Asks the limits that match, with one more where a policy throttles, and what is behind them; takes from all or
     /// from none. The limits are told the time as it is, and the others the latest that was seen.
     pub(super) fn decide(
@@ -118,9 +121,7 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Stages<'_, KEYS,
         let Some(hash) = hashed.hash(&self.held.traffic.secret(), Kind::Route) else {
             return CallCheck::Unscoped;
         };
-        // A scope whose outcomes nobody tells leaves tickets for the calls of others.
-        let open_max = (self.held.tickets.capacity() / 4).max(1);
-        self.held.traffic.check(now, (name, hash), u32::try_from(open_max).unwrap_or(u32::MAX), access)
+        self.held.traffic.check(now, (name, hash), Self::OPEN_CALLS_MAX, access)
     }
 
     /// Asks the stages behind the breaker.

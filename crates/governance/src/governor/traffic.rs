@@ -4,7 +4,7 @@
 use super::readings::measured;
 use super::{Governor, Stages};
 use crate::decision::{Decision, Reason, Verdict, Wait};
-use crate::loop_guard::{GuardAnswer, GuardReason, GuardVerdict, LoopKey, Service};
+use crate::loop_guard::{GuardAnswer, GuardReason, GuardVerdict, LoopKey, ServiceLevel};
 use crate::money::NanoUnits;
 use crate::outcome::{CompleteError, Completion, Outcome};
 use crate::rate_limiter::Access;
@@ -142,7 +142,10 @@ pub(super) fn refused_by_guard(why: GuardReason, retry: Nanos) -> Decision {
 }
 
 /// What the guard adds to the decision about a request that it has let pass.
-pub(super) fn guard(answer: &GuardAnswer, (verdict, level): (Verdict, Service)) -> (Verdict, Service) {
+pub(super) fn guard(
+    answer: &GuardAnswer,
+    (verdict, level): (Verdict, ServiceLevel),
+) -> (Verdict, ServiceLevel) {
     if !verdict.is_allowed() {
         return (verdict, level);
     }
@@ -163,8 +166,12 @@ pub(super) fn note_guard<const KEYS: usize, const LOG: usize, const TENANTS: usi
     answer: &GuardAnswer,
     decision: &Decision,
 ) {
+    // In shadow mode, what would have been refused was not counted either.
+    let was_counted = !answer.would.is_some_and(|would| matches!(would.verdict, GuardVerdict::Refuse { .. }));
     if !decision.is_allowed() {
-        stages.held.traffic.guard.take_back(now.instant);
+        if was_counted {
+            stages.held.traffic.guard.take_back(now.instant);
+        }
     } else if let GuardVerdict::Delay(delay) = answer.verdict
         && let Some(memo) = decision.ticket.and_then(|ticket| stages.held.tickets.memo_mut(ticket))
     {

@@ -5,7 +5,7 @@ use super::minute::Minute;
 use super::table::Table;
 use super::{
     BLOCKED_MAX, GuardAnswer, GuardFinding, GuardLevel, GuardReason, GuardSettings, GuardStats, GuardVerdict,
-    LOOPS_MAX, LoopGuard, LoopKey, LoopView, Service,
+    LOOPS_MAX, LoopGuard, LoopKey, LoopView, ServiceLevel,
 };
 use crate::field::SpecError;
 use crate::mode::Mode;
@@ -211,7 +211,7 @@ impl LoopGuard {
     ) -> GuardFinding {
         let refuse = |why, retry| GuardFinding {
             verdict: GuardVerdict::Refuse { why, retry },
-            service: Service::Full,
+            service: ServiceLevel::Full,
         };
         if let Some(retry) = standing.blocked_for {
             return refuse(GuardReason::Loop, retry);
@@ -230,7 +230,10 @@ impl LoopGuard {
             _ => GuardVerdict::Pass,
         };
         let is_degraded = degraded.is_some() || standing.level >= GuardLevel::Degrade;
-        GuardFinding { verdict, service: if is_degraded { Service::Degraded } else { Service::Full } }
+        GuardFinding {
+            verdict,
+            service: if is_degraded { ServiceLevel::Degraded } else { ServiceLevel::Full },
+        }
     }
 
     /// Begins degraded mode, or lets it last longer.
@@ -305,7 +308,7 @@ impl GuardStats {
         if let Some(counter) = counter {
             *counter += 1;
         }
-        if found.service == Service::Degraded {
+        if found.service == ServiceLevel::Degraded {
             *(if is_shadow { &mut self.would_degrade } else { &mut self.degraded }) += 1;
         }
     }

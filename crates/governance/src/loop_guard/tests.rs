@@ -2,7 +2,7 @@
 
 use super::{
     GUARD_FIELDS, GuardAnswer, GuardDraft, GuardFinding, GuardLevel, GuardReason, GuardSettings, GuardStats,
-    GuardVerdict, LoopGuard, LoopKey, Service,
+    GuardVerdict, LoopGuard, LoopKey, ServiceLevel,
 };
 use crate::field::{FieldValue, Problem, SpecError};
 use crate::mode::Mode;
@@ -65,7 +65,7 @@ fn a_caller_climbs_the_ladder_at_its_thresholds() {
         [Observe, Delay, Delay, Degrade, Degrade, Block]
     });
     assert_eq!(answers[9].verdict, GuardVerdict::Delay(Nanos::from_millis(250)));
-    assert_eq!((answers[19].verdict, answers[19].service), (GuardVerdict::Pass, Service::Degraded));
+    assert_eq!((answers[19].verdict, answers[19].service), (GuardVerdict::Pass, ServiceLevel::Degraded));
     let GuardVerdict::Refuse { why: GuardReason::Loop, retry } = answers[39].verdict else {
         panic!("it is blocked")
     };
@@ -107,7 +107,7 @@ fn one_that_comes_when_it_is_told_to_is_not_blocked_again_for_the_same() {
     let GuardVerdict::Refuse { retry, .. } = answers[59].verdict else { panic!("it is blocked") };
     let answer = ask(&mut guard, 30 * SECOND + retry.0, 1);
     assert_ne!(answer.level, GuardLevel::Block, "{answer:?}");
-    assert_eq!((answer.verdict, answer.service), (GuardVerdict::Pass, Service::Degraded));
+    assert_eq!((answer.verdict, answer.service), (GuardVerdict::Pass, ServiceLevel::Degraded));
 }
 
 /// The callers in the table, and how often each may have asked besides.
@@ -168,7 +168,7 @@ fn above_the_cap_only_what_cannot_wait_goes_on_afterwards() {
         assert_eq!(ask_as(&mut guard, later, class), refused(GuardReason::Degraded, 22));
     }
     let answer = guard.admit(Instant(later), None, Some(RequestPriority::Normal));
-    assert_eq!((answer.verdict, answer.service), (GuardVerdict::Pass, Service::Degraded));
+    assert_eq!((answer.verdict, answer.service), (GuardVerdict::Pass, ServiceLevel::Degraded));
     assert_eq!(ask_as(&mut guard, 92 * SECOND, RequestPriority::Low), GuardVerdict::Pass);
     let stats = guard.stats(Instant(92 * SECOND));
     assert_eq!((stats.capped, stats.shed, stats.entered_degraded, stats.requests_this_minute), (1, 2, 1, 2));
@@ -192,11 +192,11 @@ fn shadow_mode_says_what_would_be_and_leaves_no_strike_behind() {
     let mut guard = guard(&[("repeats_per_minute", "1"), ("requests_per_minute", "2"), ("mode", "shadow")]);
     let answers: Vec<_> = (0..5).map(|_| ask(&mut guard, 0, 1)).collect();
     for answer in &answers {
-        assert_eq!((answer.verdict, answer.service), (GuardVerdict::Pass, Service::Full));
+        assert_eq!((answer.verdict, answer.service), (GuardVerdict::Pass, ServiceLevel::Full));
     }
     assert_eq!((answers[4].level, answers[4].would.is_some()), (GuardLevel::Block, true));
     let delayed =
-        GuardFinding { verdict: GuardVerdict::Delay(Nanos::from_millis(250)), service: Service::Full };
+        GuardFinding { verdict: GuardVerdict::Delay(Nanos::from_millis(250)), service: ServiceLevel::Full };
     assert_eq!(answers[0].would, Some(delayed));
     let stats = guard.stats(Instant(0));
     assert_eq!((stats.delayed, stats.degraded, stats.blocked, stats.capped), (0, 0, 0, 0));

@@ -65,13 +65,13 @@ impl TrafficController {
         &mut self,
         now: Now,
         (name, hash): (NameRef<'_>, KeyHash),
-        open_max: u32,
+        open_max: usize,
         access: Access,
     ) -> CallCheck {
         let is = |scope: &OutboundScope| scope.name.as_str().eq_ignore_ascii_case(name.as_str());
         let Some(place) = self.scopes.find(hash.0, is) else { return self.check_unknown(now, name, access) };
         let Some(scope) = self.scopes.get_mut(place) else { return CallCheck::Unscoped };
-        let mut call = Call { place, is_awaited: scope.open < open_max };
+        let mut call = Call { place, is_awaited: (scope.open as usize) < open_max };
         let Some(spec) = self.breakers.get(scope.breaker_rule) else { return CallCheck::Cleared(call) };
         match scope.breaker.check(now.instant, spec) {
             Ok(pass) => {

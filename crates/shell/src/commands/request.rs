@@ -18,7 +18,7 @@ use governance::breaker::BreakerState;
 use governance::decision::{Decision, LimitStanding, Reason, Sharing, Verdict, Wait};
 use governance::export::ObjectWriter;
 use governance::governor::InboundAnswer;
-use governance::loop_guard::Service;
+use governance::loop_guard::ServiceLevel;
 use governance::money::{Currency, NanoUnits};
 use governance::policy::Action;
 use governance::quota::{QuotaManager, QuotaName, QuotaStanding};
@@ -202,7 +202,7 @@ fn answer_text(context: &mut Context<'_>, now: Now, request: &Request<'_>, decis
     if let Some(ticket) = decision.ticket {
         write!(system, "   ticket {}", term.paint(Style::Name, ticket))?;
     }
-    if decision.is_allowed() && decision.level == Service::Degraded {
+    if decision.is_allowed() && decision.level == ServiceLevel::Degraded {
         let word = term.paint(Style::Warn, "degraded");
         write!(system, "   {word}: to be answered from a cache or with a default")?;
     }
@@ -352,7 +352,7 @@ fn answer_json(context: &mut Context<'_>, now: Now, request: &Request<'_>, decis
             object = object.string("opened_by", notice.transition.why.phrase())?;
         }
     }
-    if decision.is_allowed() && decision.level == Service::Degraded {
+    if decision.is_allowed() && decision.level == ServiceLevel::Degraded {
         object = object.boolean("degraded", true)?;
     }
     if shadow_that_refuses(engine, now, decision).is_some() {
