@@ -16,6 +16,7 @@ use crate::request::{HashedSubject, Request, Settlement, Subject, provider};
 use crate::scope::{HashSecret, KeyName, Kind, NameRef, Pattern, Scope};
 use crate::time::{Instant, Now};
 use crate::traffic::{ScopeView, TrafficController};
+use core::cell::OnceCell;
 
 /// The fewest requests or outcomes of which a rate or a percentile is told to alerts: one failure of one call is no rate.
 const SAMPLES_MIN: u64 = 20;
@@ -127,7 +128,8 @@ impl<const KEYS: usize, const LOG: usize, const TENANTS: usize> Governor<KEYS, L
         self.metrics.advance(now);
         let Self { metrics, queues, traffic, tickets, alerts, .. } = self;
         let tickets_open = tickets.stats().open;
-        alerts.tick(now, &Gauges { metrics, queues, traffic, tickets_open, now: now.instant });
+        let minute = OnceCell::new();
+        alerts.tick(now, &Gauges { metrics, queues, traffic, tickets_open, now: now.instant, minute });
     }
 }
 
@@ -138,6 +140,8 @@ struct Gauges<'a, const TENANTS: usize> {
     traffic: &'a TrafficController,
     tickets_open: usize,
     now: Instant,
+    /// What the last minute came to, once a rule has asked for it: it is the same for all.
+    minute: OnceCell<Counts>,
 }
 
 impl<const TENANTS: usize> Readings for Gauges<'_, TENANTS> {
@@ -175,9 +179,11 @@ impl<const TENANTS: usize> Gauges<'_, TENANTS> {
     fn read_counts(&self, metric: AlertMetric, scope: Option<&Scope>) -> Option<i128> {
         let (minute, recent) = match scope {
             None => {
-                let slot = self.metrics.last_minute();
-                let Slot { requests, allowed, denied, outcomes, errors, cost, .. } = slot;
-                let counts = Counts { requests, allowed, denied, outcomes, errors, cost };
+                let counts = *self.minute.get_or_init(|| {
+                    let Slot { requests, allowed, denied, outcomes, errors, cost, .. } =
+                        self.metrics.last_minute();
+                    Counts { requests, allowed, denied, outcomes, errors, cost }
+                });
                 (counts, counts)
             }
             Some(scope) => self.windows_of(scope)?,
